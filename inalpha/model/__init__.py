@@ -1,0 +1,1 @@
+"""The domain's words as frozen classes. Imports nothing of ours."""

@@ -1,0 +1,118 @@
+"""What a risk control is told and what it answers. The engine itself lives in inalpha.risk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from inalpha.model.bar import Bar
+from inalpha.model.instrument import Instrument
+from inalpha.model.order import OrderRequest
+from inalpha.model.states import HaltState
+
+
+class Stage(str, Enum):
+    """A: at plan creation (advice). B: binding, in the execute transaction. FILL: at the fill price."""
+
+    ADVICE = "A"
+    BINDING = "B"
+    FILL = "fill"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The only refusal format: code, control, measured, limit (decimal strings), unit, setting, message."""
+
+    code: str
+    control: str
+    measured: str | None
+    limit: str | None
+    unit: str
+    setting: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Entries of a scope are refused while from_ns <= now < until_ns (market time)."""
+
+    rule: str
+    scope: str
+    reason: str
+    from_ns: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountContext:
+    """The account as a check reads it, without the checked run's own book. A journalled input.
+
+    Amounts in 1e-8 units. base_cash_e8: the account's cash less this run's own cash flows, so that
+    account cash = base_cash_e8 + own cash flows since its start. Values are at the last closed bars.
+    day_start_equity_e8, high_water_e8: of the whole account; None = not known yet (controls that
+    need it refuse). blocks: conditions that end by themselves, such as "STALE_FEED" or "DISK".
+    """
+
+    base_cash_e8: int
+    other_value_e8: int = 0
+    other_gross_e8: int = 0
+    other_symbol_value_e8: int = 0
+    halt: HaltState = HaltState.ACTIVE
+    halt_scope: str = ""
+    locks: tuple[Lock, ...] = ()
+    blocks: tuple[str, ...] = ()
+    day_start_equity_e8: int | None = None
+    high_water_e8: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkingOrder:
+    """The part of a working or pending order that projections need. remaining in lots."""
+
+    intent: str
+    side: int
+    remaining_lots: int
+    reduce_only: bool
+    reference_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A frozen snapshot of one run at one step, handed to each control. Never the database.
+
+    own_cash_flow_e8: book cash minus opening cash. position_lots: signed. bar: the last closed bar;
+    bars_returns: simple returns of the last <= 100 closed bars, newest last, as integer ratios
+    (close_ticks). lag_ns: received_at - close_time. working: working orders and plans awaiting a person.
+    entries_fills_day: per side, filled entries of the rolling day. recent_orders_ns: market times of
+    this run's executed plans of the last rolling day, oldest first; orders_this_bar: executed in this step.
+    """
+
+    run: str
+    symbol: str
+    timeframe_ns: int
+    instrument: Instrument
+    allocation_e8: int
+    book_cash_e8: int
+    own_cash_flow_e8: int
+    position_lots: int
+    position_value_e8: int
+    bar: Bar
+    closes_ticks: Sequence[int]
+    now_ns: int
+    lag_ns: int
+    working: tuple[WorkingOrder, ...]
+    recent_orders_ns: Sequence[int]
+    orders_this_bar: int
+    entry_fills_ns: Sequence[tuple[int, int]]
+    bar_requests: tuple[tuple[int, int], ...]
+    plan_close_ticks: int | None
+    fee_bps_e8: int
+    account: AccountContext
+
+
+class RiskCheck(Protocol):
+    """The seam between kernel and risk: every refusal, most important first; empty = pass."""
+
+    def check(self, order: OrderRequest, view: RunView, stage: Stage) -> tuple[Refusal, ...]: ...
