@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Side(IntEnum):
@@ -23,21 +23,21 @@ class Side(IntEnum):
         return cls.BUY if text == "buy" else cls.SELL
 
 
-class OrderType(str, Enum):
+class OrderType(StrEnum):
     MARKET = "market"
     LIMIT = "limit"
     STOP_MARKET = "stop"
     STOP_LIMIT = "stop_limit"
 
 
-class TimeInForce(str, Enum):
+class TimeInForce(StrEnum):
     GTC = "GTC"
     IOC = "IOC"
     DAY = "DAY"
     GTD = "GTD"
 
 
-class OrderState(str, Enum):
+class OrderState(StrEnum):
     INITIALIZED = "initialized"
     SUBMITTED = "submitted"
     ACCEPTED = "accepted"

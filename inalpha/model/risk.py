@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 from inalpha.model.bar import Bar
@@ -13,7 +13,7 @@ from inalpha.model.order import OrderRequest
 from inalpha.model.states import HaltState
 
 
-class Stage(str, Enum):
+class Stage(StrEnum):
     """A: at plan creation (advice). B: binding, in the execute transaction. FILL: at the fill price."""
 
     ADVICE = "A"

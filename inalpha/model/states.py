@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 from inalpha.model.order import IllegalTransition
 
 
-class PlanState(str, Enum):
+class PlanState(StrEnum):
     PENDING = "pending"
     APPROVED = "approved"  # never at rest: approve and execute share one transaction
     EXECUTED = "executed"
@@ -28,7 +28,7 @@ PLAN_TRANSITIONS: dict[PlanState, frozenset[PlanState]] = {
 }
 
 
-class RunState(str, Enum):
+class RunState(StrEnum):
     STARTING = "starting"
     RUNNING = "running"
     PARKED = "parked"
@@ -50,7 +50,7 @@ RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
 STOPPED_REASONS = frozenset({"operator", "feed_ended", "mandate_expired", "revoked"})
 
 
-class HaltState(str, Enum):
+class HaltState(StrEnum):
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"
     HALTED = "HALTED"
