@@ -1,0 +1,47 @@
+"""P4: the position as it would be with every working order filled: per symbol, gross and net."""
+
+from __future__ import annotations
+
+from inalpha.model.money import E8
+from inalpha.model.order import OrderRequest
+from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.risk.controls.base import (
+    equity_e8,
+    notional_e8,
+    percent_text,
+    reference_ticks,
+    refusal,
+    scaled,
+)
+from inalpha.risk.settings import MaxPosition
+
+
+def check(order: OrderRequest, view: RunView, settings: MaxPosition, stage: Stage) -> Refusal | None:
+    """Projected absolute values over equity; working orders of the same side are included."""
+    equity = equity_e8(view)
+    side = int(order.side)
+    added = notional_e8(reference_ticks(order, view), order.quantity_lots, view)
+    added += sum(
+        notional_e8(w.reference_ticks, w.remaining_lots, view) for w in view.working if w.side == side
+    )
+    own = view.position_value_e8 + side * added
+    symbol = abs(own + view.account.other_symbol_value_e8)
+    gross = abs(own) + view.account.other_gross_e8
+    net = abs(own + view.account.other_value_e8)
+    for key, value, limit in (
+        ("symbol_pct", symbol, settings.symbol_pct),
+        ("gross_pct", gross, settings.gross_pct),
+        ("net_pct", net, settings.net_pct),
+    ):
+        if value * 100 * E8 > scaled(limit) * equity:
+            measured = percent_text(value, equity)
+            return refusal(
+                "P4",
+                "max_position",
+                key,
+                measured,
+                str(limit),
+                "% of equity",
+                "the position would be too large",
+            )
+    return None

@@ -1,0 +1,26 @@
+"""P1: a limit or stop far from the last close is a typing error; a market entry that gaps is cancelled."""
+
+from __future__ import annotations
+
+from inalpha.model.money import E8
+from inalpha.model.order import OrderRequest
+from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.risk.controls.base import percent_text, refusal, scaled
+from inalpha.risk.settings import PriceCollar
+
+
+def check(order: OrderRequest, view: RunView, settings: PriceCollar, stage: Stage) -> Refusal | None:
+    """Distance of limit and stop (at the fill: of the open) from the reference close, in percent."""
+    reference = view.bar.close_ticks
+    prices = [price for price in (order.limit_ticks, order.stop_ticks) if price is not None]
+    if stage is Stage.FILL:
+        reference = view.plan_close_ticks or reference
+        prices = [view.bar.open_ticks] if not prices else []
+    limit = scaled(settings.pct)
+    for price in prices:
+        distance = abs(price - reference)
+        if distance * 100 * E8 > limit * reference:
+            measured = percent_text(distance, reference)
+            text = "the price is too far from the last close"
+            return refusal("P1", "price_collar", "pct", measured, str(settings.pct), "% of last close", text)
+    return None

@@ -1,0 +1,114 @@
+"""The risk engine: all controls run, every refusal is kept, the first answers; any doubt refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from inalpha.model.order import OrderRequest
+from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.model.states import HaltState
+from inalpha.risk.controls import (
+    cash,
+    daily_loss,
+    data_sanity,
+    direction,
+    drawdown,
+    duplicate,
+    max_open,
+    max_order,
+    max_position,
+    order_rate,
+    price_collar,
+    price_drift,
+    repeated_execution,
+    stale_data,
+)
+from inalpha.risk.controls.base import NoData, is_reduction
+from inalpha.risk.rules import Rules
+
+Control = Callable[[OrderRequest, RunView, Any, Stage], Refusal | None]
+
+# Section name of risk.toml, control, whether a reduction passes it.
+REGISTRY: tuple[tuple[str, Control, bool], ...] = (
+    ("price_collar", price_collar.check, True),
+    ("price_drift", price_drift.check, True),
+    ("max_order", max_order.check, True),
+    ("max_position", max_position.check, True),
+    ("max_open", max_open.check, True),
+    ("order_rate", order_rate.check, True),
+    ("repeated_execution", repeated_execution.check, True),
+    ("duplicate", duplicate.check, False),
+    ("direction", direction.check, True),
+    ("stale_data", stale_data.check, True),
+    ("data_sanity", data_sanity.check, True),
+    ("daily_loss", daily_loss.check, True),
+    ("drawdown", drawdown.check, True),
+)
+
+
+class RiskEngine:
+    """Rules applied to one order at a time; the same object in backtest, paper and replay."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+
+    def check(self, order: OrderRequest, view: RunView, stage: Stage) -> tuple[Refusal, ...]:
+        """Every refusal in answering order; an empty tuple is a pass. Never raises."""
+        reduces = is_reduction(order, view)
+        if stage is Stage.FILL:
+            return () if reduces else self._fill(order, view)
+        refusals = [*_standing(view, reduces)]
+        for section, control, reductions_pass in REGISTRY:
+            settings = getattr(self.rules.controls, section)
+            if not settings.enabled or (reduces and reductions_pass):
+                continue
+            refusals.extend(_guarded(section, control, order, view, settings, stage))
+        refusals.extend(_guarded("cash", _cash, order, view, None, stage))
+        return tuple(refusals)
+
+    def _fill(self, order: OrderRequest, view: RunView) -> tuple[Refusal, ...]:
+        settings = self.rules.controls.price_collar
+        if not settings.enabled:
+            return ()
+        return tuple(_guarded("price_collar", price_collar.check, order, view, settings, Stage.FILL))
+
+
+def _cash(order: OrderRequest, view: RunView, settings: Any, stage: Stage) -> Refusal | None:
+    return cash.check(order, view, stage)
+
+
+def _guarded(
+    section: str, control: Control, order: OrderRequest, view: RunView, settings: Any, stage: Stage
+) -> list[Refusal]:
+    try:
+        found = control(order, view, settings, stage)
+    except NoData as error:
+        text = f"{section} lacks an input ({error}), and what is not known is refused."
+        return [Refusal("NO_DATA", section, None, None, "", section, text)]
+    except Exception as error:  # a broken control must refuse, whatever broke
+        text = f"{section} failed with {type(error).__name__}: {error}. A control that fails refuses."
+        return [Refusal("RISK_ERROR", section, None, None, "", section, text)]
+    return [found] if found is not None else []
+
+
+def _standing(view: RunView, reduces: bool) -> list[Refusal]:
+    """Halts, locks and blocks of the account, strictest first."""
+    account = view.account
+    found: list[Refusal] = []
+    stops_all = account.halt in (HaltState.HALTED, HaltState.KILLED)
+    if stops_all or (account.halt is HaltState.REDUCING and not reduces):
+        state = account.halt.value
+        scope = account.halt_scope or "all"
+        text = f"{scope} is {state}. Resume with a signature: inalpha resume {scope} --reason TEXT"
+        found.append(Refusal(state, "T6", state, "ACTIVE", "halt state", "halt", text))
+    if reduces:
+        return found
+    for lock in account.locks:
+        if lock.from_ns <= view.now_ns < lock.until_ns:
+            text = f"{lock.rule} locks entries of {lock.scope}: {lock.reason}. Exits run."
+            found.append(Refusal("LOCKED", lock.rule, None, None, "lock", lock.rule, text))
+    for block in account.blocks:
+        text = f"entries wait while {block} lasts. Exits run."
+        found.append(Refusal(block, "block", None, None, "block", block.lower(), text))
+    return found

@@ -1,0 +1,207 @@
+"""Reading risk.toml: strict, with the nearest key named, merged per account, hashed as resolved."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from inalpha.model.errors import ConfigError
+from inalpha.risk.settings import BOUNDS, TIGHTER_WHEN_TRUE, Controls, RiskFile, Section
+
+NO_RISK_RULES = "NO_RISK_RULES"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One account's rules in force. sha256 names them in the mandate and in every risk result."""
+
+    controls: Controls
+    zone: str
+    sha256: str
+    canonical: str
+
+    @property
+    def active(self) -> int:
+        """How many controls are on; a home with none starts no run."""
+        return sum(getattr(self.controls, name).enabled for name in Controls.__struct_fields__)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _resolve(controls: Controls, zone: str) -> Rules:
+    body = {"controls": _plain(controls), "schema": 1, "zone": zone}
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Rules(controls, zone, hashlib.sha256(text.encode()).hexdigest(), text)
+
+
+def default_rules() -> Rules:
+    """The shipped defaults, as a backtest without a home uses them."""
+    return _resolve(Controls(), "UTC")
+
+
+def rules_from_canonical(text: str) -> Rules:
+    """Rules back from their canonical text (the blob that a mandate's limits_sha256 names)."""
+    body = json.loads(text)
+    return _resolve(msgspec.convert(body["controls"], Controls, strict=False), body["zone"])
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    match = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" Did you mean {match[0]}?" if match else f" Allowed: {', '.join(known)}."
+
+
+def _check_keys(raw: Mapping[str, Any], path: str) -> None:
+    sections = Controls.__struct_fields__
+    for name, section in raw.items():
+        if name not in sections:
+            raise ConfigError(
+                "RISK_FILE", f"{path}: unknown control {name!r}.", _nearest(name, sections).strip()
+            )
+        known = type(getattr(Controls(), name)).__struct_fields__
+        if not isinstance(section, dict):
+            raise ConfigError("RISK_FILE", f"{path}.{name} must be a table.", "Write it as [controls.NAME].")
+        for key in section:
+            if key not in known:
+                raise ConfigError(
+                    "RISK_FILE", f"{path}.{name}: unknown key {key!r}.", _nearest(key, known).strip()
+                )
+
+
+def _looser(section: Section, base: Section) -> str | None:
+    for key in type(section).__struct_fields__:
+        mine, theirs = getattr(section, key), getattr(base, key)
+        if key in TIGHTER_WHEN_TRUE:
+            looser = theirs and not mine
+        elif isinstance(mine, tuple):
+            looser = not set(theirs) <= set(mine)
+        elif key in ("notional", "max_lag_s"):
+            looser = (mine == 0 and theirs != 0) or (theirs != 0 and mine > theirs)
+        else:
+            looser = mine > theirs
+        if looser:
+            return key
+    return None
+
+
+def is_loosening(new: Controls, old: Controls) -> str | None:
+    """Dotted name of the first setting of new that is looser than old's; None when none is."""
+    for name in Controls.__struct_fields__:
+        key = _looser(getattr(new, name), getattr(old, name))
+        if key is not None:
+            return f"controls.{name}.{key}"
+    return None
+
+
+def _check_bounds(controls: Controls, where: str) -> None:
+    for section, keys in BOUNDS.items():
+        for key, (low, high) in keys.items():
+            value = getattr(getattr(controls, section), key)
+            if not value.is_finite() or not low <= value <= high:
+                raise ConfigError(
+                    "RISK_FILE",
+                    f"{where}: controls.{section}.{key} is {value}, allowed are {low} to {high}.",
+                    "Mend that value.",
+                )
+
+
+def parse_rules(text: str, account: str | None = None, where: str = "risk.toml") -> Rules:
+    """Rules of an account from the file's text. Raises ConfigError (exit 78) naming file and key."""
+    try:
+        raw = tomllib.loads(text, parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, ArithmeticError) as error:
+        raise ConfigError("RISK_FILE", f"{where} is not valid TOML: {error}.", "Mend that line.") from error
+    for key in raw:
+        if key not in RiskFile.__struct_fields__:
+            fix = _nearest(key, RiskFile.__struct_fields__).strip()
+            raise ConfigError("RISK_FILE", f"{where}: unknown key {key!r}.", fix)
+    if not raw.get("controls"):
+        raise ConfigError(
+            NO_RISK_RULES,
+            f"{where} holds no control, so no run may start.",
+            "Restore it with: inalpha risk init",
+        )
+    _check_keys(raw["controls"], "controls")
+    own = raw.get("account", {}).get(account, {}).get("controls", {}) if account else {}
+    _check_keys(own, f"account.{account}.controls")
+    try:
+        file = msgspec.convert(raw, RiskFile)
+        ZoneInfo(file.zone)
+        merged = dict(raw["controls"])
+        for name, section in own.items():
+            merged[name] = {**merged.get(name, {}), **section}
+        controls = msgspec.convert(merged, Controls)
+        _check_bounds(file.controls, where)
+        _check_bounds(controls, where)
+    except msgspec.ValidationError as error:
+        raise ConfigError("RISK_FILE", f"{where}: {error}.", "See the defaults: inalpha risk show") from error
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(
+            "RISK_FILE", f"{where}: unknown zone.", 'Use an IANA name such as "UTC".'
+        ) from error
+    if own and (key := is_loosening(controls, file.controls)):
+        raise ConfigError(
+            "RISK_FILE",
+            f"{where}: account {account} loosens {key}.",
+            "An account may only tighten; lower it.",
+        )
+    return _resolve(controls, file.zone)
+
+
+def load_rules(path: Path, account: str | None = None) -> Rules:
+    """Rules of an account from a home's risk.toml; missing or empty refuses with NO_RISK_RULES."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "RISK_FILE", f"{path} cannot be read: {error}.", "Mend its mode or content."
+        ) from error
+    if not text.strip():
+        raise ConfigError(
+            NO_RISK_RULES,
+            f"{path} is missing or empty, so no run may start.",
+            "Restore it: inalpha risk init",
+        )
+    return parse_rules(text, account, str(path))
+
+
+def default_text(overrides: Mapping[str, Mapping[str, object]] | None = None) -> str:
+    """risk.toml with every default written out; overrides: {control: {key: value}}."""
+    lines = ["# Risk rules of this home. Tighter values bind on reload; looser ones need a signature:", ""]
+    lines[0] += " inalpha risk apply."
+    lines += ["schema = 1", 'zone = "UTC"']
+    for name in Controls.__struct_fields__:
+        section = getattr(Controls(), name)
+        lines += ["", f"# {type(section).__doc__}", f"[controls.{name}]"]
+        for field in type(section).__struct_fields__:
+            value = (overrides or {}).get(name, {}).get(field, getattr(section, field))
+            lines.append(f"{field} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
+    return str(value)

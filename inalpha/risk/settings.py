@@ -1,0 +1,173 @@
+"""risk.toml: every section, its default and its bounds. Unknown keys and wrong types are refused.
+
+Percentages and bps may be decimals in the file; inside they are integers of 1e-8 so that a limit
+passes exactly at equality. `tightens` tells which way a smaller or larger number goes.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=3600)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A control's settings. enabled=false needs an owner's signed opt-out before any start."""
+
+    enabled: bool = True
+
+
+class PriceCollar(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P1: limit and stop within pct of the last close; a market entry whose open gaps further is cancelled."""
+
+    pct: Decimal = Decimal(5)
+
+
+class PriceDrift(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P2: last close against the close on which the plan was made."""
+
+    bps: Decimal = Decimal(100)
+
+
+class MaxOrder(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P3: one order, in percent of equity; notional: a cap in the account's currency, 0 for none."""
+
+    equity_pct: Decimal = Decimal(10)
+    notional: Decimal = Decimal(0)
+
+
+class MaxPosition(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P4: the projected position per symbol, gross and net, in percent of equity."""
+
+    symbol_pct: Decimal = Decimal(25)
+    gross_pct: Decimal = Decimal(100)
+    net_pct: Decimal = Decimal(100)
+
+
+class MaxOpen(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P5: working orders and waiting plans of a run."""
+
+    orders: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 5
+
+
+class OrderRate(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P6: orders per bar, hour and day of market time."""
+
+    per_bar: Count = 2
+    per_hour: Count = 12
+    per_day: Count = 50
+
+
+class RepeatedExecution(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P8: filled entries of one side in a rolling day; beyond it the run may only reduce."""
+
+    entries: Count = 20
+
+
+class Duplicate(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P9: the same side and quantity twice in one bar."""
+
+
+class Direction(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P11: no shorts; restricted symbols are not entered."""
+
+    long_only: bool = True
+    restricted: tuple[str, ...] = ()
+
+
+class StaleData(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P15: a bar's lag; 0 means the larger of 30 s and 10 % of the timeframe."""
+
+    max_lag_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+
+
+class DataSanity(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P16: a return beyond sigmas refuses entries, a jump beyond jump_pct halts the run."""
+
+    sigmas: Decimal = Decimal(10)
+    jump_pct: Decimal = Decimal(40)
+
+
+class PlanExpiry(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P17: how long a plan waits; machine (at most one bar too) and human, in seconds of host time."""
+
+    machine_s: Seconds = 300
+    human_s: Seconds = 900
+
+
+class DailyLoss(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """T1: loss of the day in percent of its opening equity; entries are locked until the next day."""
+
+    pct: Decimal = Decimal(2)
+
+
+class Drawdown(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """T2: equity under its high-water mark; the account may only reduce until a person resumes it."""
+
+    pct: Decimal = Decimal(10)
+
+
+class RunnerLimits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """T5: seconds per bar and memory of a runner; the host enforces them, they cannot be switched off."""
+
+    bar_s: Decimal = Decimal(2)
+    memory_mib: Annotated[int, msgspec.Meta(ge=64, le=512)] = 128
+
+
+class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Every control's section, in the order in which refusals answer."""
+
+    price_collar: PriceCollar = PriceCollar()
+    price_drift: PriceDrift = PriceDrift()
+    max_order: MaxOrder = MaxOrder()
+    max_position: MaxPosition = MaxPosition()
+    max_open: MaxOpen = MaxOpen()
+    order_rate: OrderRate = OrderRate()
+    repeated_execution: RepeatedExecution = RepeatedExecution()
+    duplicate: Duplicate = Duplicate()
+    direction: Direction = Direction()
+    stale_data: StaleData = StaleData()
+    data_sanity: DataSanity = DataSanity()
+    plan_expiry: PlanExpiry = PlanExpiry()
+    daily_loss: DailyLoss = DailyLoss()
+    drawdown: Drawdown = Drawdown()
+    runner_limits: RunnerLimits = RunnerLimits()
+
+
+class AccountSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[account.NAME.controls.*]: the same sections, each value at least as tight; kept raw to merge."""
+
+    controls: dict[str, dict[str, Any]] = {}
+
+
+class RiskFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file. `schema` is 1; zone names the day's time zone (IANA)."""
+
+    schema: Annotated[int, msgspec.Meta(ge=1, le=1)]
+    zone: str = "UTC"
+    controls: Controls = Controls()
+    account: dict[str, AccountSection] = {}
+
+
+# Bounds of the decimal settings, low and high inclusive, by section and key.
+BOUNDS: dict[str, dict[str, tuple[Decimal, Decimal]]] = {
+    "price_collar": {"pct": (Decimal("0.01"), Decimal(100))},
+    "price_drift": {"bps": (Decimal(1), Decimal(10_000))},
+    "max_order": {"equity_pct": (Decimal("0.01"), Decimal(1000)), "notional": (Decimal(0), Decimal(10**9))},
+    "max_position": {
+        "symbol_pct": (Decimal("0.01"), Decimal(1000)),
+        "gross_pct": (Decimal("0.01"), Decimal(1000)),
+        "net_pct": (Decimal("0.01"), Decimal(1000)),
+    },
+    "data_sanity": {"sigmas": (Decimal(1), Decimal(100)), "jump_pct": (Decimal(1), Decimal(1000))},
+    "daily_loss": {"pct": (Decimal("0.01"), Decimal(100))},
+    "drawdown": {"pct": (Decimal("0.01"), Decimal(100))},
+    "runner_limits": {"bar_s": (Decimal("0.1"), Decimal(30))},
+}
+
+# Every number tightens downwards; these booleans tighten when true.
+TIGHTER_WHEN_TRUE = frozenset({"enabled", "long_only"})
