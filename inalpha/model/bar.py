@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from inalpha.model.money import E8
 
@@ -15,12 +16,12 @@ def utc_from_ns(ns: int) -> datetime:
     return _EPOCH + timedelta(microseconds=ns // 1000)
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True, gc=False):
     """One closed bar. Prices are integer ticks, volume is 1e-8 units, times are ns since 1970 UTC.
 
     The float views (`open`, `high`, `low`, `close`, `volume`) are one int/int division each, so ties
-    are exact; only strategies read them.
+    are exact; only strategies read them. A msgspec struct, because one is made per bar on each side of
+    the sandbox wall and a frozen dataclass costs eight times as much to build (1.2 against 0.15 us).
     """
 
     open_time_ns: int
