@@ -22,7 +22,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class PriceCollar(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """P1: limit and stop within pct of the last close; a market entry whose open gaps further is cancelled."""
+    """P1: limit, stop within pct of the last close; a market entry that gaps further is cancelled."""
 
     pct: Decimal = Decimal(5)
 

@@ -1,0 +1,136 @@
+"""inalpha.toml: strict, with the nearest key named."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from inalpha.model.errors import ConfigError
+from inalpha.model.instrument import Instrument
+
+CALENDARS = ("24/7", "weekdays", "fx")
+
+
+class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[instruments.SYMBOL]: decimal strings for tick and lot; an empty tick means 0.01 or finer."""
+
+    tick: str = ""
+    lot: str = "1"
+    calendar: str = "24/7"
+    currency: str = "USD"
+
+
+class Bus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[bus] broker: auto, mosquitto or amqtt."""
+
+    broker: str = "auto"
+
+
+class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[sandbox] uid_base: first of the uids that runners take when started as root."""
+
+    uid_base: Annotated[int, msgspec.Meta(ge=1000, le=2_000_000_000)] = 61_000
+    max_runs: Annotated[int, msgspec.Meta(ge=1, le=100)] = 100
+    memory_share: Annotated[int, msgspec.Meta(ge=10, le=90)] = 60
+
+
+class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[account] max_runs may lower the cap of 10, never raise it."""
+
+    max_runs: Annotated[int, msgspec.Meta(ge=1, le=10)] = 10
+    fee_bps: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 10
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    schema: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
+    bus: Bus = Bus()
+    sandbox: Sandbox = Sandbox()
+    account: Account = Account()
+    instruments: dict[str, Market] = {}
+
+    def market(self, symbol: str) -> Market:
+        return self.instruments.get(symbol, Market())
+
+    def instrument(self, symbol: str, finest_tick: str = "0.01") -> Instrument:
+        """The instrument of a symbol; finest_tick is what the data needs where the file names none."""
+        market = self.market(symbol)
+        return Instrument.from_text(
+            symbol, market.tick or finest_tick, market.lot, market.currency, market.calendar
+        )
+
+
+DEFAULT_TEXT = """# Settings of this home. Unknown keys stop the start. Risk rules are in risk.toml.
+
+schema = 1
+
+[bus]
+broker = "auto"        # auto: mosquitto when installed, else amqtt
+
+[sandbox]
+uid_base = 61000       # first uid of the runners when started as root
+max_runs = 100
+memory_share = 60      # percent of available memory that all runners may ask for
+
+[account]
+max_runs = 10          # live runs per account; may be lowered, never raised
+fee_bps = 10
+
+# One section per market that differs from the defaults:
+# [instruments.GOOG]
+# tick = "0.01"
+# lot = "1"
+# calendar = "weekdays"   # 24/7, weekdays or fx
+"""
+
+
+def _check_keys(raw: object, shape: type[msgspec.Struct], path: str, where: str) -> None:
+    if not isinstance(raw, dict):
+        return
+    known = shape.__struct_fields__
+    for key, value in raw.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            fix = f"Did you mean {near[0]}?" if near else f"Allowed: {', '.join(known)}."
+            raise ConfigError("CONFIG", f"{where}: unknown key {path}{key}.", fix)
+        if key == "instruments" and isinstance(value, dict):
+            for symbol, market in value.items():
+                _check_keys(market, Market, f"instruments.{symbol}.", where)
+        elif key in ("bus", "sandbox", "account"):
+            _check_keys(value, {"bus": Bus, "sandbox": Sandbox, "account": Account}[key], f"{key}.", where)
+
+
+def load_config(path: Path) -> Config:
+    """Settings of a home; a missing file means the defaults. Raises ConfigError (exit 78)."""
+    if not path.exists():
+        return Config()
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError("CONFIG", f"{path} cannot be read: {error}.", "Mend that line.") from error
+    _check_keys(raw, Config, "", str(path))
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError("CONFIG", f"{path}: {error}.", "Mend that value.") from error
+    for symbol, market in config.instruments.items():
+        if market.calendar not in CALENDARS:
+            raise ConfigError(
+                "CONFIG",
+                f"{path}: instruments.{symbol}.calendar is {market.calendar!r}.",
+                f"Allowed: {', '.join(CALENDARS)}.",
+            )
+        try:
+            config.instrument(symbol)
+        except ValueError as error:
+            raise ConfigError("CONFIG", f"{path}: instruments.{symbol}: {error}.", "Mend it.") from error
+    if config.bus.broker not in ("auto", "mosquitto", "amqtt"):
+        raise ConfigError(
+            "CONFIG", f"{path}: bus.broker is {config.bus.broker!r}.", "auto, mosquitto or amqtt."
+        )
+    return config
