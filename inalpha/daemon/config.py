@@ -89,6 +89,9 @@ fee_bps = 10
 """
 
 
+_SECTIONS: dict[str, type[msgspec.Struct]] = {"bus": Bus, "sandbox": Sandbox, "account": Account}
+
+
 def _check_keys(raw: object, shape: type[msgspec.Struct], path: str, where: str) -> None:
     if not isinstance(raw, dict):
         return
@@ -101,8 +104,8 @@ def _check_keys(raw: object, shape: type[msgspec.Struct], path: str, where: str)
         if key == "instruments" and isinstance(value, dict):
             for symbol, market in value.items():
                 _check_keys(market, Market, f"instruments.{symbol}.", where)
-        elif key in ("bus", "sandbox", "account"):
-            _check_keys(value, {"bus": Bus, "sandbox": Sandbox, "account": Account}[key], f"{key}.", where)
+        elif key in _SECTIONS:
+            _check_keys(value, _SECTIONS[key], f"{key}.", where)
 
 
 def load_config(path: Path) -> Config:

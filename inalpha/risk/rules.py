@@ -157,10 +157,11 @@ def parse_rules(text: str, account: str | None = None, where: str = "risk.toml")
         raise ConfigError(
             "RISK_FILE", f"{where}: unknown zone.", 'Use an IANA name such as "UTC".'
         ) from error
-    if own and (key := is_loosening(controls, file.controls)):
+    loosened = is_loosening(controls, file.controls) if own else None
+    if loosened is not None:
         raise ConfigError(
             "RISK_FILE",
-            f"{where}: account {account} loosens {key}.",
+            f"{where}: account {account} loosens {loosened}.",
             "An account may only tighten; lower it.",
         )
     return _resolve(controls, file.zone)

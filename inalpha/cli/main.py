@@ -1,0 +1,102 @@
+"""`inalpha`: the console, the daemon's front door and the plain-text twin of every screen.
+
+Command groups are imported only when used, so that a verb starts in a few hundredths of a second and
+Textual is loaded only by the console itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from inalpha import __version__
+from inalpha.cli.output import fail
+from inalpha.model.errors import EXIT_USAGE, ConfigError, InalphaError
+from inalpha.model.home import Home
+
+# verb -> module that holds its click command under the same name ("-" becomes "_").
+VERBS: dict[str, str] = {
+    "init": "setup",
+    "demo": "demo",
+    "status": "health",
+    "doctor": "health",
+    "stop-daemon": "health",
+    "backtest": "backtest",
+    "lint": "backtest",
+    "candidate": "candidates",
+    "run": "runs",
+    "replay": "reexecute",
+    "parity": "reexecute",
+    "plan": "plans",
+    "decisions": "record",
+    "fills": "record",
+    "positions": "record",
+    "account": "record",
+    "report": "record",
+    "halt": "safety",
+    "resume": "safety",
+    "risk": "safety",
+    "operator": "keys",
+    "agent": "keys",
+    "audit": "audit",
+}
+
+
+class Verbs(click.Group):
+    """Loads a verb's module when it is asked for, and turns expected errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"inalpha.cli.{VERBS[cmd_name]}")
+        command = getattr(module, cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except InalphaError as error:
+            fail(error, "--json" in sys.argv)
+        except BrokenPipeError:
+            sys.exit(0)
+
+
+@click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", metavar="DIR", help="The installation; else INALPHA_HOME, else the XDG state folder.")
+@click.option("--daemon", "as_daemon", is_flag=True, help="Run the supervisor in the foreground, headless.")
+@click.option("--view", is_flag=True, help="The console without a key: read, and tighten.")
+@click.option("--ascii", "as_ascii", is_flag=True, help="The console without block and braille glyphs.")
+@click.version_option(__version__, prog_name="inalpha")
+@click.pass_context
+def main(ctx: click.Context, home: str | None, as_daemon: bool, view: bool, as_ascii: bool) -> None:
+    """Leave a model-written strategy trading overnight on a paper account, and prove what it did."""
+    ctx.obj = Home.at(home)
+    if as_daemon:
+        if ctx.invoked_subcommand is not None:
+            click.echo("error: USAGE: --daemon takes no verb.", err=True)
+            sys.exit(EXIT_USAGE)
+        from inalpha.daemon.main import run_daemon
+
+        sys.exit(run_daemon(ctx.obj))
+    if ctx.invoked_subcommand is None:
+        from inalpha.cli.console import open_console
+
+        sys.exit(open_console(ctx.obj, view=view, as_ascii=as_ascii))
+
+
+def home_of(ctx: click.Context, override: str | None = None) -> Home:
+    """The installation of this call; refuses when it was never made."""
+    home = Home.at(override) if override else ctx.obj
+    assert isinstance(home, Home)
+    if not home.exists:
+        raise ConfigError(
+            "NO_HOME", f"{home.root} holds no installation.", f"Make one: inalpha --home {home.root} init"
+        )
+    return home

@@ -1,0 +1,66 @@
+"""How verbs speak: one JSON object or plain lines on stdout, errors on stderr, exit codes as fixed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+import click
+
+from inalpha.model.errors import InalphaError
+
+SCHEMA = 1
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+def plain(text: object) -> str:
+    """Text that others wrote, unable to move the cursor or to hide: such characters become visible."""
+    return _UNSAFE.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text)).replace("\n", " ")
+
+
+def emit_json(body: dict[str, object]) -> None:
+    """One object, `schema` first."""
+    click.echo(json.dumps({"schema": SCHEMA, **body}, ensure_ascii=False, default=str))
+
+
+def emit_items(items: Iterable[dict[str, object]]) -> None:
+    emit_json({"items": list(items)})
+
+
+def iso(microseconds: int | None) -> str | None:
+    """Microseconds since 1970 as ISO-8601 UTC; None stays None."""
+    if microseconds is None:
+        return None
+    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    return when.isoformat(timespec="seconds" if microseconds % 1_000_000 == 0 else "microseconds").replace(
+        "+00:00", "Z"
+    )
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
+    """Aligned columns; nothing but the header when there are no rows."""
+    texts = [[plain("-" if cell is None else cell) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(row[column]) for row in texts)]) for column, name in enumerate(header)]
+    for line in [list(header), *texts]:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def fail(error: InalphaError, as_json: bool) -> NoReturn:
+    """Print the error in its fixed form and leave with its code."""
+    if as_json:
+        body = {"code": error.code, "message": error.message, "fix": error.fix, **error.detail}
+        click.echo(json.dumps({"schema": SCHEMA, "error": body}, ensure_ascii=False, default=str))
+    else:
+        fix = f" {error.fix}" if error.fix else ""
+        click.echo(f"error: {error.code}: {error.message}{fix}", err=True)
+    sys.exit(error.exit_code)
+
+
+def on_terminal() -> bool:
+    """Progress bars only where a person watches."""
+    return sys.stderr.isatty()
