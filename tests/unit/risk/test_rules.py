@@ -1,0 +1,84 @@
+"""risk.toml: strict, named by key, hashed as resolved; accounts only tighten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inalpha.model.errors import ConfigError
+from inalpha.risk.rules import (
+    default_rules,
+    default_text,
+    is_loosening,
+    load_rules,
+    parse_rules,
+    rules_from_canonical,
+)
+
+BAD = [
+    ("schema = 1\n[controls.max_drawdwn]\npct = 1", "max_drawdwn"),
+    ("schema = 1\n[controls.drawdown]\npcct = 1", "pcct"),
+    ("schema = 1\n[controls.drawdown]\npct = 'x'", "pct"),
+    ("schema = 1\n[controls.drawdown]\npct = 300", "drawdown.pct"),
+    ("schema = 1\n[controls.drawdown]\npct = nan", "drawdown.pct"),
+    ("schema = 1\n[controls.drawdown]\npct = -1", "drawdown.pct"),
+    ("schema = 2\n[controls.drawdown]\npct = 1", "schema"),
+    ("schema = 1\nzoon = 'UTC'\n[controls.drawdown]\npct = 1", "zoon"),
+    ("schema = 1\nzone = 'Mars/Base'\n[controls.drawdown]\npct = 1", "zone"),
+    ("schema = 1\n[controls.order_rate]\nper_bar = true", "per_bar"),
+    ("schema = 1\n[controls", "TOML"),
+    ("schema = 1\n[controls.drawdown]\npct = 3\n[account.a.controls.drawdown]\npct = 5", "drawdown.pct"),
+    ("schema = 1\n[controls.drawdown]\n[account.a.controls.drawdown]\nenabled = false", "drawdown.enabled"),
+]
+
+
+@pytest.mark.parametrize(("text", "named"), BAD, ids=[named for _, named in BAD])
+def test_a_bad_file_is_refused_naming_the_key(text: str, named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_rules(text, "a")
+    assert caught.value.exit_code == 78
+    assert named in str(caught.value)
+
+
+def test_a_misspelt_key_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="Did you mean max_position"):
+        parse_rules("schema = 1\n[controls.max_positon]\nsymbol_pct = 5")
+
+
+@pytest.mark.parametrize("text", [None, "", "  \n", "schema = 1\n"])
+def test_no_rules_means_no_start(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "risk.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_rules(path)
+    assert caught.value.code == "NO_RISK_RULES"
+
+
+def test_the_written_defaults_are_the_defaults() -> None:
+    assert parse_rules(default_text()).sha256 == default_rules().sha256
+
+
+def test_an_absent_section_means_its_default() -> None:
+    assert parse_rules("schema = 1\n[controls.drawdown]\npct = 10").sha256 == default_rules().sha256
+
+
+def test_an_account_tightens_its_own_rules_only() -> None:
+    text = "schema = 1\n[controls.drawdown]\npct = 8\n[account.a.controls.drawdown]\npct = 5"
+    assert str(parse_rules(text, "a").controls.drawdown.pct) == "5"
+    assert str(parse_rules(text, "b").controls.drawdown.pct) == "8"
+
+
+def test_rules_survive_their_canonical_text() -> None:
+    rules = parse_rules("schema = 1\n[controls.max_order]\nequity_pct = 7.5")
+    assert rules_from_canonical(rules.canonical) == rules
+
+
+def test_loosening_is_named_and_tightening_is_not() -> None:
+    base = default_rules().controls
+    looser = parse_rules("schema = 1\n[controls.max_order]\nequity_pct = 11").controls
+    tighter = parse_rules("schema = 1\n[controls.max_order]\nnotional = 500").controls
+    assert is_loosening(looser, base) == "controls.max_order.equity_pct"
+    assert is_loosening(tighter, base) is None
+    assert is_loosening(base, tighter) == "controls.max_order.notional"
