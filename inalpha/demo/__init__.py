@@ -1,0 +1,1 @@
+"""The demonstration: two strategies, real daily bars, the ordinary path."""

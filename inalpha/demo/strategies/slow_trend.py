@@ -1,0 +1,26 @@
+"""Slow trend: long while the 50-bar average is above the 200-bar average."""
+
+from inalpha import SMA, Bar, Strategy
+
+
+class SlowTrend(Strategy):
+    """One position at a time, about 5 % of equity; a person approves each order."""
+
+    fast: int = 50
+    slow: int = 200
+    percent: int = 5
+
+    def on_start(self) -> None:
+        self.quick = self.indicator(SMA(self.fast))
+        self.calm = self.indicator(SMA(self.slow))
+
+    def on_bar(self, bar: Bar) -> None:
+        if not self.calm.ready or self.orders:
+            return
+        above = self.quick.value > self.calm.value
+        if above and self.position.is_flat:
+            size = int(self.account.equity * self.percent / 100 / bar.close)
+            if size > 0:
+                self.buy(size, reason=f"{self.fast}-bar average crossed above {self.slow}-bar average")
+        elif not above and self.position.is_long:
+            self.close(reason=f"{self.fast}-bar average fell below {self.slow}-bar average")
