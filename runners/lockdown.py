@@ -25,13 +25,13 @@ LAYERS = frozenset({"descriptors", "uid", "no_new_privs", "landlock", "dumpable"
 _ALLOW = """read write readv writev close fstat lseek munmap mremap brk madvise futex membarrier rseq
 set_robust_list rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall clock_gettime
 clock_getres clock_nanosleep nanosleep gettimeofday time times getpid gettid getppid getuid geteuid getgid
-getegid getrusage getcpu sysinfo sched_getaffinity sched_yield exit exit_group""".split()
+getegid getrusage getcpu sysinfo sched_getaffinity sched_yield exit exit_group"""
 
 # No strategy reaches these by mistake: the process dies and the operator gets a security alert.
 _KILL = """ptrace process_vm_readv process_vm_writev process_madvise kcmp setns unshare mount umount2
 pivot_root chroot bpf perf_event_open io_uring_setup userfaultfd keyctl add_key request_key pidfd_getfd
 pidfd_send_signal open_by_handle_at init_module finit_module delete_module kexec_load reboot swapon quotactl
-acct seccomp""".split()
+acct seccomp"""
 
 _RET_ALLOW, _RET_KILL, _RET_ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -56,6 +56,7 @@ class Lockdown:
 def apply(wanted: Lockdown) -> None:
     """Lock this process down for good. Raises LockdownError or OSError."""
     layers = wanted.layers
+    present = _present_bytes()
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise LockdownError(f"{threads} threads before the lockdown, one allowed")
@@ -76,7 +77,7 @@ def apply(wanted: Lockdown) -> None:
         # setuid and the zygote cleared it; a test without this layer wants an ordinary process.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
     if "limits" in layers:
-        _limit(wanted.memory_bytes)
+        _limit(present + wanted.memory_bytes)
     if "seccomp" in layers:
         _filter(program(os.getpid()))
 
@@ -121,12 +122,16 @@ def restrict_by_landlock() -> int:
     return abi
 
 
-def _limit(memory_bytes: int) -> None:
+def _present_bytes() -> int:
+    # Read first: after Landlock even /proc/self is closed.
     with open("/proc/self/statm", encoding="ascii") as statm:
-        present = int(statm.read().split()[0]) * resource.getpagesize()
+        return int(statm.read().split()[0]) * resource.getpagesize()
+
+
+def _limit(address_space: int) -> None:
     # No CPU limit: it counts a run's whole life. NOFILE is 0, not n+1: closing one would free a slot.
     for kind, value in (
-        (resource.RLIMIT_AS, present + memory_bytes),
+        (resource.RLIMIT_AS, address_space),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
@@ -170,7 +175,7 @@ def program(pid: int) -> bytes:
     add(_LOAD, 0)
     add(_JUMP_GREATER, _X32_BIT, 0, 1)
     add(_RETURN, _RET_KILL)
-    answer(_ALLOW, _RET_ALLOW)
+    answer(_ALLOW.split(), _RET_ALLOW)
     for name in ("mmap", "mprotect"):
         add(_JUMP_EQUAL, syscalls.number(name) or 0, 0, 4)
         add(_LOAD, 16 + 8 * 2)  # low word of the third argument
@@ -183,7 +188,7 @@ def program(pid: int) -> bytes:
     add(_RETURN, _RET_ALLOW)
     add(_RETURN, refuse)
     answer(["clone3"], _RET_ERRNO | errno.ENOSYS)
-    answer(_KILL, _RET_KILL)
+    answer(_KILL.split(), _RET_KILL)
     add(_RETURN, refuse)
     return b"".join(code)
 
@@ -194,7 +199,7 @@ def filter_sha256() -> str:
 
 
 class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
 
 
 def _filter(code: bytes) -> None:
