@@ -35,4 +35,4 @@ class Log:
         if repeated:
             body["repeated"] = repeated
         body.update(members)
-        print(json.dumps(body, ensure_ascii=False, default=str), file=self._stream, flush=True)  # noqa: T201
+        print(json.dumps(body, ensure_ascii=False, default=str), file=self._stream, flush=True)

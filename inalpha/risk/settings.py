@@ -111,6 +111,12 @@ class Drawdown(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pct: Decimal = Decimal(10)
 
 
+class PositionGuard(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Guard: on each close, a position whose loss reaches this percentage of its cost is closed."""
+
+    hard_stop_pct: Decimal = Decimal(20)
+
+
 class RunnerLimits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """T5: seconds per bar and memory of a runner; the host enforces them, they cannot be switched off."""
 
@@ -135,6 +141,7 @@ class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     plan_expiry: PlanExpiry = PlanExpiry()
     daily_loss: DailyLoss = DailyLoss()
     drawdown: Drawdown = Drawdown()
+    position_guard: PositionGuard = PositionGuard()
     runner_limits: RunnerLimits = RunnerLimits()
 
 
@@ -166,6 +173,7 @@ BOUNDS: dict[str, dict[str, tuple[Decimal, Decimal]]] = {
     "data_sanity": {"sigmas": (Decimal(1), Decimal(100)), "jump_pct": (Decimal(1), Decimal(1000))},
     "daily_loss": {"pct": (Decimal("0.01"), Decimal(100))},
     "drawdown": {"pct": (Decimal("0.01"), Decimal(100))},
+    "position_guard": {"hard_stop_pct": (Decimal(1), Decimal(100))},
     "runner_limits": {"bar_s": (Decimal("0.1"), Decimal(30))},
 }
 

@@ -1,0 +1,379 @@
+"""One run: prepare by replay, then a bar at a time, until its feed, a person or a failure ends it.
+
+Whatever goes wrong in the middle of a step, the answer is the same: drop the kernel and the runner, and
+rebuild both from the journal. A bar counts as consumed only when its step has committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inalpha.daemon.accounts import position_value_e8
+from inalpha.daemon.record import DAEMON, RunFacts, write_command, write_journal, write_step
+from inalpha.kernel.gateway import gateway_for
+from inalpha.kernel.kernel import Kernel
+from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
+from inalpha.kernel.replay import Divergence, rebuild
+from inalpha.kernel.spec import RunSpec
+from inalpha.ledger.writer import LedgerLatched, Txn
+from inalpha.market.bargate import BarGate
+from inalpha.market.feedspec import FeedSpec
+from inalpha.market.sources.file import RawBar
+from inalpha.model import latch
+from inalpha.model.bar import Bar
+from inalpha.model.errors import InalphaError, Refused
+from inalpha.model.risk import AccountContext
+from inalpha.model.runner import RunBecomes, RunnerEnded
+from inalpha.model.states import STOPPED_REASONS, HaltState
+from inalpha.model.step import StepReply, StepRequest
+from inalpha.risk.engine import RiskEngine
+from inalpha.risk.guard import PositionGuard
+from inalpha.risk.rules import Rules
+
+if TYPE_CHECKING:
+    from inalpha.daemon.office import Office
+
+
+class StepVoided(Exception):
+    """A halt arrived while the step was under way: nothing of it counts, the run is rebuilt."""
+
+
+class RunFailed(Exception):
+    """The run ends here. code is the reason word, text what the operator reads."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+@dataclass(slots=True)
+class RunPlan:
+    """What the mandate fixes for one run."""
+
+    spec: RunSpec
+    feed: FeedSpec
+    source: bytes
+    rules: Rules
+    facts: RunFacts
+    expires_us: int
+
+
+class RunActor:
+    """Owns one run's kernel. Every change of it happens under `lock`, inside a ledger transaction."""
+
+    def __init__(self, office: Office, plan: RunPlan) -> None:
+        self.office = office
+        self.plan = plan
+        self.run = plan.spec.run
+        self.account = plan.facts.account
+        self.lock = asyncio.Lock()
+        self.go = asyncio.Event()
+        self.kernel: Kernel | None = None
+        self.ended = False
+        self.clock_ns: Callable[[], int] = lambda: 0
+        self.streak = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._live(), name=self.run)
+
+    async def quiesce(self) -> None:
+        """End the task where it stands. A transaction that is already queued still commits."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self.kernel = None
+
+    async def restart(self) -> None:
+        """Drop kernel and runner; both come back from the journal."""
+        await self.quiesce()
+        if not self.ended:
+            self.start()
+
+    async def end(self, reason: str, text: str = "", actor: str = DAEMON) -> None:
+        """The run's last line. reason: a word; those of STOPPED_REASONS mean stopped, any other failed."""
+        async with self.lock:
+            if self.ended:
+                return
+            kernel = self.kernel or await self._rebuild_alone()
+            failed = reason not in STOPPED_REASONS
+
+            def job(txn: Txn) -> None:
+                if kernel is not None and kernel.last_bar is not None and not kernel.ended:
+                    at_ns = self.clock_ns() or kernel.now_ns
+                    command = Command("end", at_ns, actor=actor, code="RUN_ENDED", reason=reason)
+                    write_command(txn, self.plan.facts, kernel.command(command, self.context()))
+                txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64]})
+                if failed:
+                    self.office.record_failure(txn, self.run, reason, text)
+
+            await self.office.write(job)
+            self.ended = True
+            self.kernel = None
+        self.go.set()
+        self.office.log("run_ended", "error" if failed else "info", self.run, reason=reason, text=text)
+        self.office.notice("run", [self.run])
+        await self.office.unload_runner(self.run, kill=failed)
+
+    async def command(
+        self, make: Callable[[Txn, Kernel, AccountContext], CommandResult | None], *, wait_s: float = 5.0
+    ) -> None:
+        """Run a control command in one transaction, once no step is under way.
+
+        make writes its lines and answers the kernel's result, or None when it changed nothing. Raises
+        Refused("RUN_BUSY") when a step does not end in time.
+        """
+        try:
+            await asyncio.wait_for(self.lock.acquire(), wait_s)
+        except TimeoutError as error:
+            raise Refused("RUN_BUSY", f"{self.run} is inside a step.", "Try again in a moment.") from error
+        try:
+            kernel = self.kernel
+            if kernel is None or kernel.last_bar is None or self.ended:
+                raise Refused("RUN_BUSY", f"{self.run} is not trading now.", "Look at: inalpha run list")
+            head = kernel.head
+
+            def job(txn: Txn) -> None:
+                result = make(txn, kernel, self.context())
+                if result is not None:
+                    write_command(txn, self.plan.facts, result)
+
+            try:
+                await self.office.write(job)
+            except BaseException:
+                if kernel.head != head:  # ahead of the ledger: it has to come back from the journal
+                    self.kernel = None
+                    self.office.later(self.restart())
+                raise
+        finally:
+            self.lock.release()
+        self._refresh_hold()
+
+    async def halt(self, state: HaltState) -> None:
+        """Apply a halt that the ledger already holds. A step under way is given up after 0.2 s."""
+        try:
+            await asyncio.wait_for(self.lock.acquire(), 0.2)
+        except TimeoutError:
+            await self.restart()  # preparing again applies it
+            return
+        try:
+            await self._apply_halt(state)
+        finally:
+            self.lock.release()
+        self._refresh_hold()
+        if state is HaltState.KILLED:
+            await self.end("killed", "killed by a person; start a new run")
+
+    def context(self) -> AccountContext:
+        """The account as this run's checks read it now."""
+        return self.office.accounts.context(self.account, self.run)
+
+    async def _live(self) -> None:
+        """Until the run ends. Retryable troubles back off and rebuild; any other ends it with its code."""
+        while not self.ended:
+            try:
+                await self._prepare()
+                await self._trade()
+            except StepVoided:
+                pass
+            except RunnerEnded as error:
+                if error.becomes is RunBecomes.REBUILT:
+                    await self._back_off(error.code, error.message)
+                else:
+                    await self.end(error.code, error.message)
+            except RunFailed as error:
+                await self.end(error.code, error.text)
+            except LedgerLatched:
+                return
+            except InalphaError as error:
+                await self.end(error.code, error.message)
+            except (OSError, TimeoutError) as error:
+                await self._back_off("FEED", f"{type(error).__name__}: {error}")
+            except Exception as error:
+                text = f"{type(error).__name__}: {error}"
+                self.office.log("run_error", "error", self.run, error=text, trace=traceback.format_exc())
+                await self.end("internal", text)
+            self.kernel = None
+
+    async def _prepare(self) -> None:
+        """A runner, and the kernel as the journal leaves it: recovery is replay from the first bar."""
+        office = self.office
+        await office.load_runner(self)
+        entries = await office.entries(self.run)
+        async with self.lock:
+            if entries:
+                loop = asyncio.get_running_loop()
+                runner = LinkRunner(office, self.run, loop)
+                self.kernel = await loop.run_in_executor(None, self._rebuild, entries, runner)
+                office.log("run_resumed", run=self.run, bars=self.kernel.bars)
+            else:
+                self.kernel = await self._begin_journal()
+            await self._apply_halt(office.accounts.halt_of(self.account, self.run))
+        self._refresh_hold()
+
+    async def _apply_halt(self, state: HaltState) -> None:
+        kernel = self.kernel
+        if self.ended or kernel is None or kernel.halt is state:
+            return
+        kind = "resume" if state is HaltState.ACTIVE else "halt"
+        command = Command(kind, self.clock_ns() or kernel.now_ns, state=state, actor=DAEMON)
+
+        def job(txn: Txn) -> None:
+            write_command(txn, self.plan.facts, kernel.command(command, self.context()))
+
+        await self.office.write(job)
+
+    def _refresh_hold(self) -> None:
+        """A replay holds while a plan of its run awaits a person."""
+        if self.kernel is not None and self.kernel.pending:
+            self.go.clear()
+        else:
+            self.go.set()
+
+    def _rebuild(self, entries: list[JournalEntry], runner: LinkRunner | None) -> Kernel:
+        plan = self.plan
+        return rebuild(plan.spec, RiskEngine(plan.rules), entries, runner, guard=PositionGuard(plan.rules))
+
+    async def _rebuild_alone(self) -> Kernel | None:
+        """The kernel from recorded replies, without a runner: enough for the last line."""
+        entries = await self.office.entries(self.run)
+        if not entries:
+            return None
+        try:
+            return await asyncio.get_running_loop().run_in_executor(None, self._rebuild, entries, None)
+        except Divergence as error:
+            self.office.log("replay_diverged", "error", self.run, error=error.message)
+            return None
+
+    async def _begin_journal(self) -> Kernel:
+        spec = self.plan.spec
+        made: list[JournalEntry] = []
+        rules = self.plan.rules
+        kernel = Kernel(
+            spec,
+            RiskEngine(rules),
+            gateway_for(spec.approval),
+            journal=made.append,
+            guard=PositionGuard(rules),
+        )
+
+        def job(txn: Txn) -> None:
+            for entry in made:
+                write_journal(txn, self.run, entry)
+
+        await self.office.write(job)
+        return kernel
+
+    async def _trade(self) -> None:
+        kernel = self.kernel
+        assert kernel is not None
+        last = kernel.last_bar
+        last_open_ns = last.open_time_ns if last else None
+        gate = BarGate(self.plan.spec.timeframe, self.plan.spec.instrument, last_open_ns)
+        feed = self.office.feeds.open(self.plan.feed, last_open_ns, lambda: self.go)
+        if last is not None:
+            feed.delivered(last.close_time_ns)
+        self.clock_ns = feed.clock_ns
+        try:
+            while not self.ended:
+                item = await feed.next()
+                if self.plan.expires_us <= time.time_ns() // 1000:
+                    return await self.end("mandate_expired")
+                if item is None:
+                    return await self.end("feed_ended")
+                raw, received_ns = item
+                bar = await self._accept(gate, raw, feed.clock_ns())
+                if bar is not None:
+                    feed.delivered(bar.close_time_ns)
+                    await self._step(bar, received_ns or bar.close_time_ns)
+                    self.streak = 0
+        finally:
+            feed.close()
+
+    async def _accept(self, gate: BarGate, raw: RawBar, now_ns: int) -> Bar | None:
+        """The gate's verdict; what it finds beside good bars is journalled."""
+        async with self.lock:
+            kernel = self.kernel
+            if kernel is None:
+                raise StepVoided
+            verdict = gate.offer(raw, now_ns, kernel.bars)
+            for kind, detail in verdict.anomalies:
+
+                def job(txn: Txn, kind: str = kind, detail: str = detail) -> None:
+                    write_journal(txn, self.run, kernel.anomaly(kind, detail))
+
+                await self.office.write(job)
+            return verdict.bar
+
+    async def _step(self, bar: Bar, received_ns: int) -> None:
+        """One bar, whole: matching, the runner, risk, and everything that follows in one transaction."""
+        async with self.lock:
+            kernel = self.kernel
+            if kernel is None:
+                raise StepVoided
+            began = self.office.accounts.halt_of(self.account, self.run)
+            request = kernel.begin(bar, received_ns, self.context())
+            reply, failure = await self._ask(request)
+            with latch.commit_guard(self.office.home.latch):
+                result = await self.office.write(lambda txn: self._commit(txn, kernel, reply, began))
+        self._refresh_hold()
+        self.office.notice("step", [self.run])
+        for text in result.logs:
+            self.office.log("strategy_log", run=self.run, text=text)
+        if failure is not None:
+            raise RunFailed(failure.code, failure.message)
+        if result.error:
+            raise RunFailed("exception", result.error)
+
+    async def _ask(self, request: StepRequest | None) -> tuple[StepReply | None, RunnerEnded | None]:
+        """The strategy's answer; a runner that ended for good leaves the bar to go on without it."""
+        if request is None:
+            return None, None
+        try:
+            return await self.office.link.step(self.run, request), None
+        except RunnerEnded as error:
+            if error.becomes is RunBecomes.REBUILT:
+                raise
+            return None, error
+
+    def _commit(self, txn: Txn, kernel: Kernel, reply: StepReply | None, began: HaltState) -> StepResult:
+        """On the writer's thread. A halt that came after the step began voids it before COMMIT."""
+        result = kernel.finish(reply, self.context())
+        write_step(txn, self.plan.facts, result)
+        instrument, bar = self.plan.spec.instrument, result.bar
+        value = position_value_e8(
+            bar.close_ticks, result.position_lots, instrument.tick_e8, instrument.lot_e8
+        )
+        flow = result.cash_e8 - self.plan.spec.opening_cash_e8
+        if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
+            raise StepVoided
+        trips = self.office.accounts.mark(self.account, self.run, bar.close_time_ns, flow, value)
+        self.office.trip(txn, self.account, trips)
+        return result
+
+    async def _back_off(self, code: str, text: str) -> None:
+        self.streak += 1
+        pause_s = min(0.25 * 2**self.streak, 60.0)
+        self.office.log("run_retry", "warning", self.run, code=code, text=text, streak=self.streak)
+        await self.office.note_retry(self.run, code, text, pause_s)
+        await asyncio.sleep(pause_s)
+
+
+class LinkRunner:
+    """The runner as the replay sees it: asks over the bus from a worker thread."""
+
+    def __init__(self, office: Office, run: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._office = office
+        self._run = run
+        self._loop = loop
+
+    def step(self, request: StepRequest) -> StepReply:
+        future = asyncio.run_coroutine_threadsafe(self._office.link.step(self._run, request), self._loop)
+        return future.result()

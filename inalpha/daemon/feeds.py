@@ -1,0 +1,179 @@
+"""Bars for runs: a replay belongs to its run, a growing file is read once for all runs of its market."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from inalpha.market.feedspec import FeedSpec, file_sha256
+from inalpha.market.sources.file import FileSource, RawBar, read_csv
+from inalpha.model.errors import Refused
+
+POLL_S = 0.25
+FEED_GONE = "FEED_REFUSED"
+
+
+class Feed(Protocol):
+    """Raw bars in order. clock_ns: the source's clock. None from next(): a finite feed is consumed."""
+
+    async def next(self) -> tuple[RawBar, int] | None: ...
+
+    def clock_ns(self) -> int: ...
+
+    def delivered(self, close_time_ns: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ReplayFeed:
+    """A file against wall time. The clock stands at the last delivered close, so a held replay is not late.
+
+    after_open_ns: bars up to this open time were consumed before (a restarted run).
+    """
+
+    def __init__(
+        self,
+        spec: FeedSpec,
+        bars: list[RawBar],
+        after_open_ns: int | None,
+        may_go_on: Callable[[], asyncio.Event],
+    ) -> None:
+        self._bars = [bar for bar in bars if after_open_ns is None or bar.open_time_ns > after_open_ns]
+        self._index = 0
+        self._pause_s = 0.0 if spec.speed is None else 1.0 / float(spec.speed)
+        self._due = time.monotonic()
+        self._clock_ns = 0
+        self._may_go_on = may_go_on
+
+    async def next(self) -> tuple[RawBar, int] | None:
+        if self._index >= len(self._bars):
+            return None
+        await self._pace()
+        bar = self._bars[self._index]
+        self._index += 1
+        return bar, 0
+
+    def clock_ns(self) -> int:
+        return self._clock_ns
+
+    def delivered(self, close_time_ns: int) -> None:
+        self._clock_ns = close_time_ns
+
+    def close(self) -> None:
+        self._bars = []
+
+    async def _pace(self) -> None:
+        gate = self._may_go_on()
+        if not gate.is_set():
+            await gate.wait()
+            self._due = time.monotonic()
+        if self._pause_s:
+            self._due += self._pause_s
+            await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+            await gate.wait()
+
+
+class FileTail:
+    """One growing file, polled once for all its runs. Readers keep their own index into `bars`."""
+
+    def __init__(self, spec: FeedSpec) -> None:
+        self.source = FileSource(Path(spec.path))
+        self.bars: list[tuple[RawBar, int]] = []
+        self.readers = 0
+        self.error: Exception | None = None
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait_for(self, index: int) -> tuple[RawBar, int]:
+        """The bar at this index, once the file holds it. Raises what reading the file raised."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._follow(), name="file-tail")
+        async with self._changed:
+            await self._changed.wait_for(lambda: index < len(self.bars) or self.error is not None)
+        if index < len(self.bars):
+            return self.bars[index]
+        assert self.error is not None
+        raise self.error
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                fresh = self.source.poll()
+            except Exception as error:  # told to every reader, which decides whether it may retry
+                async with self._changed:
+                    self.error = error
+                    self._changed.notify_all()
+                self._task = None
+                return
+            if fresh:
+                now = time.time_ns()
+                async with self._changed:
+                    self.error = None
+                    self.bars.extend((bar, now) for bar in fresh)
+                    self._changed.notify_all()
+            await asyncio.sleep(POLL_S)
+
+
+class FileFeed:
+    """One run's cursor into a shared tail; the host's clock is the source's clock."""
+
+    def __init__(self, tail: FileTail, after_open_ns: int | None, release: Callable[[], None]) -> None:
+        self._tail = tail
+        self._index = 0
+        self._after = after_open_ns
+        self._release = release
+
+    async def next(self) -> tuple[RawBar, int] | None:
+        while True:
+            bar, received = await self._tail.wait_for(self._index)
+            self._index += 1
+            if self._after is None or bar.open_time_ns > self._after:
+                return bar, received
+
+    def clock_ns(self) -> int:
+        return time.time_ns()
+
+    def delivered(self, close_time_ns: int) -> None:
+        """The host's clock runs by itself."""
+
+    def close(self) -> None:
+        self._release()
+
+
+class FeedHub:
+    """Opens feeds; runs on the same market share a file's tail."""
+
+    def __init__(self) -> None:
+        self._tails: dict[tuple[str, str, str], FileTail] = {}
+
+    def open(self, spec: FeedSpec, after_open_ns: int | None, may_go_on: Callable[[], asyncio.Event]) -> Feed:
+        """A feed for one run. Raises Refused when a replay's file is gone or is another one."""
+        if spec.kind == "replay":
+            path = Path(spec.path)
+            if not path.is_file() or file_sha256(path) != spec.data_sha256:
+                raise Refused(
+                    FEED_GONE,
+                    f"{path} is missing or is not the file that the mandate names.",
+                    "Restore the file, or start a new run.",
+                )
+            return ReplayFeed(spec, read_csv(path), after_open_ns, may_go_on)
+        key = (spec.path, spec.symbol, spec.timeframe)
+        tail = self._tails.setdefault(key, FileTail(spec))
+        tail.readers += 1
+        return FileFeed(tail, after_open_ns, lambda: self._release(key))
+
+    def _release(self, key: tuple[str, str, str]) -> None:
+        tail = self._tails.get(key)
+        if tail is None:
+            return
+        tail.readers -= 1
+        if tail.readers <= 0:
+            tail.stop()
+            del self._tails[key]
