@@ -82,13 +82,15 @@ class WorkingOrder:
 class RunView:
     """A frozen snapshot of one run at one step, handed to each control. Never the database.
 
-    own_cash_flow_e8: book cash minus opening cash. position_lots: signed. bar: the last closed bar;
-    closes_ticks: closes of the last <= 101 closed bars, newest last. lag_ns: received_at - close_time. working: working orders and plans awaiting a person.
-    entry_fills_ns: (market time, side) of each filled entry of the rolling day, oldest first. recent_orders_ns: market times of
-    this run's executed plans of the last rolling day, oldest first; orders_this_bar: executed in this step.
-    bar_requests: (side, lots) of orders already taken on this bar. plan_close_ticks: the last close when
-    the plan was made. fee_bps_e8: the fee in basis points times 1e8 (0 for other fee models).
-    fill_ticks: the price about to be paid; Stage.FILL only. max_lag_ns: as in the run's header.
+    own_cash_flow_e8: book cash minus opening cash. position_lots: signed. bar: the last closed bar (at
+    Stage.FILL the filling one). closes_ticks: closes of the last <= 101 closed bars, newest last.
+    lag_ns: received_at - close_time. working: working orders and plans awaiting a person.
+    entry_fills_ns: (market time, side) of each filled entry of the rolling day, oldest first.
+    recent_orders_ns: market times of this run's executed plans of the last rolling day, oldest first;
+    orders_this_bar: executed in this step. bar_requests: (side, lots) of orders already taken on this
+    bar. plan_close_ticks: the last close when the plan was made. fee_bps_e8: the fee in basis points
+    times 1e8 (0 for other fee models). fill_ticks: the price about to be paid; Stage.FILL only.
+    max_lag_ns: the lag above which a decision counts as stale.
     """
 
     run: str

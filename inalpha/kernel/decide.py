@@ -1,0 +1,140 @@
+"""Phase 5: from a reply's intents to decisions, in order: guard exit, cancels, then orders by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inalpha.kernel.gateway import Disposition
+from inalpha.kernel.guard import NoGuard
+from inalpha.kernel.normalise import InvalidIntent, normalise
+from inalpha.kernel.orders import LiveOrder
+from inalpha.kernel.records import Decision
+from inalpha.model.bar import Bar
+from inalpha.model.order import OrderRequest, OrderState, OrderType, Side
+from inalpha.model.risk import AccountContext, Refusal, Stage
+from inalpha.model.states import HaltState
+from inalpha.model.step import Intent, StepReply
+
+if TYPE_CHECKING:
+    from inalpha.kernel.kernel import Kernel
+
+GUARD_SUFFIX = "guard"
+_DENIED_BY_EXCHANGE = ("SHORT_NOT_ALLOWED", "NOTHING_TO_REDUCE")
+
+
+class Decider:
+    """Turns intents into working orders, pending plans or refusals for one kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def intents(self, reply: StepReply, bar: Bar, context: AccountContext) -> tuple[Decision, ...]:
+        """Every intent's decision. Cancels come first: they free cash and rate for the orders."""
+        for intent in reply.intents:
+            if intent.action == "cancel":
+                self._cancel(intent)
+        seen: set[int] = set()
+        decisions = []
+        for intent in sorted(reply.intents, key=lambda intent: intent.n):
+            if intent.action == "cancel":
+                continue
+            decisions.append(self._decide(intent, intent.n in seen, bar, context))
+            seen.add(intent.n)
+        return tuple(decisions)
+
+    def guard_exit(self, bar: Bar, context: AccountContext) -> tuple[Decision, ...]:
+        """The guard's reduce_only market exit for the whole position; one at a time."""
+        kernel = self._kernel
+        book = kernel.book
+        if book.lots == 0 or isinstance(kernel.guard, NoGuard):
+            return ()
+        if any(order.id.endswith(f":{GUARD_SUFFIX}") for order in kernel.orders):
+            return ()
+        if context.halt.severity >= HaltState.HALTED.severity:
+            return ()
+        rule = kernel.guard.trip(kernel.run_view(context), (book.cost_e8, book.lots))
+        if not rule:
+            return ()
+        kernel.trips += 1
+        side = Side.SELL if book.lots > 0 else Side.BUY
+        order = OrderRequest(
+            f"{bar.sequence}:{GUARD_SUFFIX}",
+            side,
+            OrderType.MARKET,
+            abs(book.lots),
+            reduce_only=True,
+            reason=rule,
+        )
+        raw = Intent(
+            -1, "order", order.side.text, kernel.spec.instrument.quantity_text(abs(book.lots)), reason=rule
+        )
+        return (self._place(order, raw, bar, context, is_guard=True),)
+
+    def _cancel(self, intent: Intent) -> None:
+        """A finished or unknown order is left alone."""
+        kernel = self._kernel
+        order = kernel.exchange.working.get(intent.cancel or "") or kernel.pending.get(intent.cancel or "")
+        if order is not None:
+            kernel.end_pending(order, OrderState.CANCELLED, "STRATEGY")
+
+    def _decide(self, intent: Intent, is_repeated: bool, bar: Bar, context: AccountContext) -> Decision:
+        kernel = self._kernel
+        order_id = f"{bar.sequence}:{intent.n}"
+        if is_repeated or intent.n < 0:
+            return self._deny(intent, order_id, None, "DUPLICATE_INTENT")
+        if intent.action != "order":
+            return self._deny(intent, order_id, None, "BAD_ACTION")
+        try:
+            order = normalise(intent, order_id, kernel.spec.instrument, bar.close_ticks, kernel.now_ns)
+        except InvalidIntent as invalid:
+            return self._deny(intent, order_id, None, invalid.code)
+        return self._place(order, intent, bar, context)
+
+    def _place(
+        self, order: OrderRequest, raw: Intent, bar: Bar, context: AccountContext, *, is_guard: bool = False
+    ) -> Decision:
+        """Risk as advice and binding, the exchange's own demands, then the gateway's route."""
+        kernel = self._kernel
+        view = kernel.view_at(context, kernel.now_ns, bar.close_ticks)
+        refusals = kernel.risk.check(order, view, Stage.ADVICE)
+        disposition = Disposition.WORKING
+        if not is_guard and not refusals:
+            disposition = kernel.gateway.route(order)
+        if not refusals and disposition is Disposition.WORKING:
+            refusals = kernel.risk.check(order, view, Stage.BINDING)
+        if refusals:
+            return self._deny(raw, order.intent, order, refusals[0].code, refusals)
+        live = kernel.exchange.new_order(order, bar.close_ticks)
+        code = kernel.exchange.check_submit(live, bar.close_ticks)
+        if code:
+            return self._deny(raw, order.intent, order, code)
+        kernel.activity.bar_requests.append((int(order.side), order.quantity_lots))
+        if disposition is Disposition.PENDING:
+            kernel.pending[live.id] = live
+            kernel.event("pending", live.id, quantity=order.quantity_lots)
+            return Decision(order.intent, raw.n, order, "pending", "", (), raw)
+        kernel.exchange.accept(live, self._accepted_ns(live), kernel.now_ns)
+        kernel.activity.order_executed(kernel.now_ns)
+        if kernel.spec.fill == "same_close":
+            kernel.exchange.fill_now(live, bar)
+        return Decision(order.intent, raw.n, order, "working", "", (), raw)
+
+    def _accepted_ns(self, order: LiveOrder) -> int:
+        """M1, and M26: a decision on a stale bar must not match bars that were over when it was made."""
+        kernel = self._kernel
+        is_stale = kernel.lag_ns > kernel.spec.lag_limit_ns
+        return max(kernel.now_ns, kernel.received_ns) if is_stale else kernel.now_ns
+
+    def _deny(
+        self,
+        raw: Intent,
+        order_id: str,
+        order: OrderRequest | None,
+        code: str,
+        refusals: tuple[Refusal, ...] = (),
+    ) -> Decision:
+        is_exchange = order is not None and not refusals and code not in _DENIED_BY_EXCHANGE
+        self._kernel.event("rejected" if is_exchange else "denied", order_id, code, raw.reason)
+        return Decision(
+            order_id, raw.n, order, "risk_rejected" if refusals else "rejected", code, refusals, raw
+        )

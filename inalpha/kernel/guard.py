@@ -1,0 +1,23 @@
+"""The position guard's seam: asked on each close while a position exists, even after the strategy ended."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from inalpha.model.risk import RunView
+
+
+class Guard(Protocol):
+    """Answers the rule that wants the position closed (`HARD_STOP`, ...), or "". Must be deterministic.
+
+    average: (total cost e8, signed lots) of the open position, so that the guard divides as it needs.
+    """
+
+    def trip(self, view: RunView, average: tuple[int, int]) -> str: ...
+
+
+class NoGuard:
+    """No guard: a backtest that was asked for none."""
+
+    def trip(self, view: RunView, average: tuple[int, int]) -> str:
+        return ""

@@ -1,0 +1,121 @@
+"""What goes into and comes out of a step, as frozen values.
+
+Entries and results are msgspec structs because one of each is made per bar; the rest is rare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from inalpha.model.bar import Bar
+from inalpha.model.order import OrderRequest, OrderState, Side
+from inalpha.model.risk import Refusal
+from inalpha.model.states import HaltState
+from inalpha.model.step import Intent
+
+
+class JournalEntry(msgspec.Struct, frozen=True, gc=False):
+    """One link: canonical JSON of the inputs and of what followed, and the head after it.
+
+    kind: header, warmup, bar, command or anomaly. bar: sequence of the last bar, None before the first.
+    """
+
+    n: int
+    kind: str
+    bar: int | None
+    input: str
+    output: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution. intent: the order's id inside the run; child names a bracket's leg.
+
+    position_lots and cash_e8: the book after it. warning: a share of volume that is hard to believe.
+    """
+
+    intent: str
+    n: int
+    side: Side
+    quantity_lots: int
+    price_ticks: int
+    fee_e8: int
+    time_ns: int
+    reason: str
+    child: str | None
+    position_lots: int
+    cash_e8: int
+    bar: int
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEnd:
+    """A working or awaiting order reached an end state."""
+
+    intent: str
+    child: str | None
+    state: OrderState
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of one intent. order is None where no valid order could be made of it.
+
+    outcome: working, pending, risk_rejected (a control refused) or rejected (invalid, or the exchange).
+    """
+
+    intent: str
+    n: int
+    order: OrderRequest | None
+    outcome: str
+    code: str
+    refusals: tuple[Refusal, ...]
+    raw: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A journalled control between two bars. at_ns: the source's clock when it was journalled.
+
+    kind: approve, reject, expire, cancel, halt, resume, stop, end or plan. intent names the order (or a
+    bracket's leg, `<bar>:<n>:stop_loss`); order is what `plan` places from outside the strategy.
+    """
+
+    kind: str
+    at_ns: int
+    intent: str | None = None
+    state: HaltState | None = None
+    actor: str = ""
+    code: str = ""
+    reason: str = ""
+    order: OrderRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    entry: JournalEntry
+    accepted: bool
+    code: str
+    fills: tuple[Fill, ...] = ()
+    ended: tuple[OrderEnd, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+class StepResult(msgspec.Struct, frozen=True, gc=False):
+    """One consumed bar: the journal's link, what happened, and the book at the bar's close."""
+
+    bar: Bar
+    entry: JournalEntry
+    fills: tuple[Fill, ...]
+    ended: tuple[OrderEnd, ...]
+    decisions: tuple[Decision, ...]
+    logs: tuple[str, ...]
+    error: str
+    position_lots: int
+    cash_e8: int
+    equity_e8: int

@@ -1,0 +1,87 @@
+"""The frozen snapshot of one run that a risk control reads."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from inalpha.kernel.book import Book
+from inalpha.kernel.orders import LiveOrder
+from inalpha.kernel.spec import RunSpec
+from inalpha.model.bar import Bar
+from inalpha.model.risk import AccountContext, RunView
+from inalpha.model.timeframe import DAY_NS
+
+CLOSES_KEPT = 101  # a hundred returns
+
+
+class Activity:
+    """What rate controls count: executed plans and filled entries of a rolling day, this bar's orders."""
+
+    __slots__ = ("bar_requests", "closes", "entry_fills", "executed", "orders_this_bar")
+
+    def __init__(self) -> None:
+        self.closes: deque[int] = deque(maxlen=CLOSES_KEPT)
+        self.executed: deque[int] = deque()
+        self.entry_fills: deque[tuple[int, int]] = deque()
+        self.orders_this_bar = 0
+        self.bar_requests: list[tuple[int, int]] = []
+
+    def new_bar(self) -> None:
+        if self.orders_this_bar or self.bar_requests:
+            self.orders_this_bar = 0
+            self.bar_requests = []
+
+    def order_executed(self, now_ns: int) -> None:
+        self.executed.append(now_ns)
+        self.orders_this_bar += 1
+
+    def forget_before(self, now_ns: int) -> None:
+        """Drop what a rolling day no longer holds."""
+        oldest = now_ns - DAY_NS
+        while self.executed and self.executed[0] < oldest:
+            self.executed.popleft()
+        while self.entry_fills and self.entry_fills[0][0] < oldest:
+            self.entry_fills.popleft()
+
+
+def make_view(
+    spec: RunSpec,
+    book: Book,
+    activity: Activity,
+    orders: tuple[LiveOrder, ...],
+    bar: Bar,
+    mark_ticks: int,
+    now_ns: int,
+    lag_ns: int,
+    plan_close_ticks: int | None,
+    context: AccountContext,
+    fill_ticks: int | None = None,
+) -> RunView:
+    """mark_ticks: the last close, at which the position is valued. bar: the last bar, or the filling one."""
+    activity.forget_before(now_ns)
+    return RunView(
+        run=spec.run,
+        symbol=spec.symbol,
+        timeframe_ns=spec.timeframe_ns,
+        instrument=spec.instrument,
+        allocation_e8=spec.opening_cash_e8,
+        book_cash_e8=book.cash_e8,
+        own_cash_flow_e8=book.cash_e8 - spec.opening_cash_e8,
+        position_lots=book.lots,
+        position_value_e8=book.value_e8(mark_ticks),
+        bar=bar,
+        closes_ticks=tuple(activity.closes),
+        now_ns=now_ns,
+        lag_ns=lag_ns,
+        working=tuple(order.projection(mark_ticks) for order in orders),
+        recent_orders_ns=tuple(activity.executed),
+        orders_this_bar=activity.orders_this_bar,
+        entry_fills_ns=tuple(activity.entry_fills),
+        bar_requests=tuple(activity.bar_requests),
+        plan_close_ticks=plan_close_ticks,
+        fee_bps_e8=spec.fee.bps_e8,
+        account=context,
+        fill_ticks=fill_ticks,
+        max_lag_ns=spec.lag_limit_ns,
+        allow_short=spec.allow_short,
+    )
