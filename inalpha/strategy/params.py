@@ -1,0 +1,45 @@
+"""A strategy's parameters: annotated class attributes with plain defaults, and what may replace them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inalpha.strategy.base import Strategy
+
+ParamValue = int | str | bool | float
+
+
+class BadParam(ValueError):
+    """A parameter that the strategy does not declare, or of another type."""
+
+
+def read_params(cls: type[Strategy]) -> dict[str, ParamValue]:
+    """Declared parameters with their defaults, in the order of the file."""
+    found: dict[str, ParamValue] = {}
+    for base in reversed(cls.__mro__):
+        for name in inspect.get_annotations(base):
+            value = base.__dict__.get(name)
+            if not name.startswith("_") and isinstance(value, int | str | bool | float):
+                found[name] = getattr(cls, name)
+    return found
+
+
+def apply_params(
+    cls: type[Strategy], strategy: Strategy, params: Mapping[str, object]
+) -> dict[str, ParamValue]:
+    """Set the given values on the object and answer all of them. Raises BadParam."""
+    known = read_params(cls)
+    for name, given in params.items():
+        if name not in known:
+            raise BadParam(f"unknown parameter {name!r}; declared: {', '.join(known) or 'none'}")
+        default = known[name]
+        is_whole_float = isinstance(default, float) and isinstance(given, int) and not isinstance(given, bool)
+        value = float(given) if is_whole_float and isinstance(given, int) else given
+        if type(value) is not type(default) or not isinstance(value, int | str | float):
+            raise BadParam(f"parameter {name!r} is {type(default).__name__}, got {value!r}")
+        setattr(strategy, name, value)
+        known[name] = value
+    return known

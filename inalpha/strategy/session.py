@@ -1,0 +1,246 @@
+"""What stands behind `self` in a strategy: the step's state, and the intents that it collects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from random import Random
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from inalpha.model.bar import Bar
+from inalpha.model.instrument import Instrument
+from inalpha.model.money import E8
+from inalpha.model.step import MAX_LOG_BYTES, MAX_LOGS, Intent, OrderEvent, OrderView
+from inalpha.strategy.bars import BarMemory
+from inalpha.strategy.indicators import Indicator
+from inalpha.strategy.numbers import decimal_of, price_text, wire_text
+from inalpha.strategy.state import Account, Clock, Event, Order, Position
+from inalpha.strategy.ta_window import TaWindow
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_REASON = 500
+_TYPES = {(False, False): "market", (True, False): "limit", (False, True): "stop", (True, True): "stop_limit"}
+
+AnyIndicator = TypeVar("AnyIndicator", bound=Indicator)
+
+
+class NoBar(RuntimeError):
+    """NO_BAR: an order was placed before the first bar."""
+
+
+class Session:
+    """One run of one strategy, inside its own process."""
+
+    def __init__(self, params: Mapping[str, object], instrument: Instrument, seed: int) -> None:
+        self.params = MappingProxyType(dict(params))
+        self.instrument = instrument
+        self.position = Position(instrument)
+        self.account = Account(instrument.currency)
+        self.clock = Clock()
+        self.memory = BarMemory()
+        self.indicators: list[Indicator] = []
+        self.intents: list[Intent] = []
+        self.logs: list[str] = []
+        self.sequence: int | None = None
+        self.stopping = False
+        self.random = Random(seed)
+        self._seed = seed
+        self._orders: dict[str, Order] = {}
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        import numpy as np
+
+        return np.random.default_rng(self._seed)
+
+    # Fed by the driver.
+
+    def take_bar(self, bar: Bar) -> None:
+        self.memory.bars.append(bar)
+        for indicator in self.indicators:
+            indicator.update(bar)
+
+    def take_orders(self, views: tuple[OrderView, ...]) -> None:
+        """Bring the author's order objects to what the kernel says."""
+        listed = {view.id for view in views}
+        for order_id in [order_id for order_id in self._orders if order_id not in listed]:
+            order = self._orders.pop(order_id)
+            if order.is_working:
+                order.state = "ended"
+        for view in views:
+            order = self._order_for(view.id, view)
+            order.state = view.state
+            order.quantity = self._units(view.quantity)
+            order.filled = self._units(view.filled)
+
+    def event(self, event: OrderEvent, views: tuple[OrderView, ...]) -> Event:
+        """The author's view of one order event; its order object moves with it."""
+        view = next((view for view in views if view.id == event.order), None)
+        order = self._order_for(event.order, view)
+        order.state = event.kind
+        quantity = self._units(event.quantity)
+        if event.kind == "filled":
+            order.filled += quantity
+            if order.quantity is not None and order.filled < order.quantity:
+                order.state = "partially_filled"
+        price = None if event.price is None else event.price * self.instrument.tick_e8 / E8
+        return Event(
+            event.kind, order, event.time_ns, quantity, price, event.fee / E8, event.code, event.reason
+        )
+
+    def _order_for(self, order_id: str, view: OrderView | None) -> Order:
+        order = self._orders.get(order_id)
+        if order is None:
+            if view is None:
+                order = Order(order_id, "", "", None, None, None, "GTC", "")
+            else:
+                order = Order(
+                    order_id,
+                    view.side,
+                    view.type,
+                    self._units(view.quantity),
+                    self._price(view.limit),
+                    self._price(view.stop),
+                    view.tif,
+                    view.reason,
+                )
+            self._orders[order_id] = order
+        return order
+
+    def _units(self, lots: int) -> float:
+        return lots * self.instrument.lot_e8 / E8
+
+    def _price(self, ticks: int | None) -> float | None:
+        return None if ticks is None else ticks * self.instrument.tick_e8 / E8
+
+    # Behind the author's methods.
+
+    def live_orders(self) -> list[Order]:
+        if not self._orders:
+            return []
+        return [order for order in self._orders.values() if order.is_working]
+
+    def indicator(self, indicator: AnyIndicator) -> AnyIndicator:
+        self.indicators.append(indicator)
+        return indicator
+
+    def ta(
+        self, function: Callable[..., Any], columns: tuple[str, ...], lookback: int, kwargs: Mapping[str, Any]
+    ) -> TaWindow:
+        return TaWindow(function, columns, lookback, kwargs, self.memory)
+
+    def history(self, n: int) -> pd.DataFrame:
+        return self.memory.frame(n)
+
+    def log(self, text: str) -> None:
+        if len(self.logs) < MAX_LOGS:
+            self.logs.append(text.encode()[:MAX_LOG_BYTES].decode(errors="ignore"))
+
+    def order(
+        self,
+        side: str,
+        quantity: object,
+        limit: object,
+        stop: object,
+        tif: str,
+        expires: datetime | None,
+        reduce_only: bool,
+        stop_loss: object,
+        take_profit: object,
+        reason: str,
+    ) -> Order:
+        """Record the intent. Values that are no numbers are kept so that the kernel denies them on record."""
+        number = self._next_number()
+        kind = _TYPES[limit is not None, stop is not None]
+        limit_text, stop_text = price_text(limit), price_text(stop)
+        intent = Intent(
+            number,
+            "order",
+            side,
+            wire_text(quantity),
+            limit_text,
+            stop_text,
+            kind,
+            str(tif),
+            _ns(expires),
+            bool(reduce_only),
+            price_text(stop_loss),
+            price_text(take_profit),
+            str(reason)[:_MAX_REASON],
+        )
+        order = Order(
+            f"{self.sequence}:{number}",
+            side,
+            kind,
+            _float(quantity),
+            _float(limit),
+            _float(stop),
+            str(tif),
+            intent.reason,
+        )
+        if self.stopping:
+            self.log(f"order in on_stop ignored: {side} {quantity}")
+            order.state = "ignored"
+            return order
+        self.intents.append(intent)
+        self._orders[order.id] = order
+        return order
+
+    def close(self, reason: str) -> Order | None:
+        lots = self.position._lots
+        if lots == 0:
+            return None
+        side = "sell" if lots > 0 else "buy"
+        for order in self.live_orders():
+            is_whole = order.quantity is not None and order.quantity >= abs(self.position.quantity)
+            if order.type == "market" and order.side == side and is_whole:
+                return order
+        quantity = self.instrument.quantity_text(abs(lots))
+        return self.order(side, quantity, None, None, "GTC", None, True, None, None, reason)
+
+    def target(self, quantity: object, reason: str) -> Order | None:
+        wanted = decimal_of(quantity)
+        if wanted is None:
+            return self.order("buy", None, None, None, "GTC", None, False, None, None, reason)
+        held = Decimal(self.position._lots) * self.instrument.lot_e8 / E8
+        for order in self.live_orders():
+            if order.type == "market":
+                left = decimal_of((order.quantity or 0.0) - order.filled) or Decimal(0)
+                held += left if order.side == "buy" else -left
+        difference = wanted - held
+        if difference == 0:
+            return None
+        side = "buy" if difference > 0 else "sell"
+        return self.order(side, abs(difference), None, None, "GTC", None, False, None, None, reason)
+
+    def cancel(self, order: Order) -> None:
+        if not order.is_working or self.stopping:
+            return
+        number = self._next_number()
+        self.intents.append(Intent(number, "cancel", cancel=order.id))
+        order.state = "cancelled"
+
+    def _next_number(self) -> int:
+        if self.sequence is None:
+            raise NoBar("NO_BAR: orders are possible from the first on_bar on")
+        return len(self.intents)
+
+
+def _ns(time: datetime | None) -> int | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _float(value: object) -> float | None:
+    number = decimal_of(value)
+    return None if number is None else float(number)
