@@ -1,0 +1,158 @@
+"""The one door for bars: closed, ordered, sane, on grid. What does not pass is named, never mended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from inalpha.market.calendars import Calendar
+from inalpha.market.rawbar import RawBar
+from inalpha.market.timeframes import Timeframe
+from inalpha.model.bar import Bar, utc_from_ns
+from inalpha.model.instrument import Instrument
+from inalpha.model.money import e8_from_text, text_from_e8
+
+
+class VerdictKind(StrEnum):
+    ACCEPTED = "ACCEPTED"
+    GAP = "GAP"  # the bar passes too; count and cause in the verdict
+    FORMING = "FORMING"
+    DUPLICATE = "DUPLICATE"
+    REVISION = "REVISION"
+    OUT_OF_ORDER = "OUT_OF_ORDER"
+    BAD_OHLC = "BAD_OHLC"
+    NOT_FINITE = "NOT_FINITE"
+    NOT_POSITIVE = "NOT_POSITIVE"
+    OFF_GRID = "OFF_GRID"
+    OFF_TICK = "OFF_TICK"
+
+
+PASSING = frozenset({VerdictKind.ACCEPTED, VerdictKind.GAP})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """bar: set when it passes. field and value name what was wrong; missing and cause describe a gap."""
+
+    kind: VerdictKind
+    bar: Bar | None
+    detail: str
+    field: str = ""
+    value: str = ""
+    missing: int = 0
+    cause: str = ""
+
+
+class BarGate:
+    """Keeps the last accepted bar of one feed. grace_ns: how long after its end a bar counts as closed.
+
+    omits_empty: the source leaves out bars without trades, so a gap in trading time is `no_trades`.
+    """
+
+    def __init__(
+        self,
+        timeframe: Timeframe,
+        instrument: Instrument,
+        calendar: Calendar,
+        *,
+        grace_ns: int = 0,
+        omits_empty: bool = False,
+    ) -> None:
+        self.timeframe = timeframe
+        self.instrument = instrument
+        self.calendar = calendar
+        self.grace_ns = grace_ns
+        self.omits_empty = omits_empty
+        self.last: Bar | None = None
+        self.sequence = 0
+        self.away_from_ns: int | None = None
+
+    def resume_after(self, bar: Bar, sequence: int) -> None:
+        """Continue behind a bar that was accepted before a restart; gaps from here on are our downtime."""
+        self.last = bar
+        self.sequence = sequence + 1
+        self.away_from_ns = bar.close_time_ns
+
+    def offer(self, raw: RawBar, now_ns: int) -> Verdict:
+        """The verdict on one bar; now_ns is the source's clock."""
+        made = self._parse(raw)
+        if isinstance(made, Verdict):
+            return made
+        closed_at = made.close_time_ns + self.grace_ns
+        if closed_at > now_ns:
+            return Verdict(VerdictKind.FORMING, None, f"closes at {utc_from_ns(made.close_time_ns)}", "time")
+        if self.last is not None and made.open_time_ns <= self.last.open_time_ns:
+            return self._not_newer(made, self.last)
+        return self._accept(made)
+
+    def _parse(self, raw: RawBar) -> Bar | Verdict:
+        if raw.open_ns is None:
+            return Verdict(VerdictKind.NOT_FINITE, None, "no time", "time", "")
+        values: list[int] = []
+        for field in ("open", "high", "low", "close", "volume"):
+            text = getattr(raw, field)
+            try:
+                amount = e8_from_text(text)
+            except (ValueError, TypeError):
+                return Verdict(VerdictKind.NOT_FINITE, None, f"{field} is {text!r}", field, str(text))
+            least = 0 if field == "volume" else 1
+            if amount < least:
+                return Verdict(VerdictKind.NOT_POSITIVE, None, f"{field} is {text}", field, text)
+            if field != "volume":
+                amount, rest = divmod(amount, self.instrument.tick_e8)
+                if rest:
+                    tick = text_from_e8(self.instrument.tick_e8)
+                    return Verdict(VerdictKind.OFF_TICK, None, f"{field} {text}, tick {tick}", field, text)
+            values.append(amount)
+        return self._check(raw, *values)
+
+    def _check(self, raw: RawBar, open_: int, high: int, low: int, close: int, volume: int) -> Bar | Verdict:
+        if low > min(open_, close):
+            text = f"low {raw.low} is above open {raw.open} or close {raw.close}"
+            return Verdict(VerdictKind.BAD_OHLC, None, text, "low", raw.low)
+        if high < max(open_, close):
+            text = f"high {raw.high} is below open {raw.open} or close {raw.close}"
+            return Verdict(VerdictKind.BAD_OHLC, None, text, "high", raw.high)
+        start = raw.open_ns or 0
+        if not self.timeframe.is_on_grid(start):
+            text = f"{utc_from_ns(start)} is not on the {self.timeframe.name} grid"
+            return Verdict(VerdictKind.OFF_GRID, None, text, "time", str(utc_from_ns(start)))
+        end = start + self.timeframe.ns
+        return Bar(start, end, open_, high, low, close, volume, self.sequence, self.instrument.tick_e8)
+
+    def _not_newer(self, bar: Bar, last: Bar) -> Verdict:
+        when = str(utc_from_ns(bar.open_time_ns))
+        if bar.open_time_ns < last.open_time_ns:
+            text = f"{when} is before the last accepted bar {utc_from_ns(last.open_time_ns)}"
+            return Verdict(VerdictKind.OUT_OF_ORDER, None, text, "time", when)
+        if _values(bar) == _values(last):
+            return Verdict(VerdictKind.DUPLICATE, None, f"{when} again, same values", "time", when)
+        text = f"{when}: had {_values(last)}, got {_values(bar)} (open, high, low, close ticks, volume e8)"
+        return Verdict(VerdictKind.REVISION, None, text, "close", self.instrument.price_text(bar.close_ticks))
+
+    def _accept(self, bar: Bar) -> Verdict:
+        last = self.last
+        self.last = bar
+        self.sequence += 1
+        if last is None or bar.open_time_ns == last.close_time_ns:
+            self.away_from_ns = None
+            return Verdict(VerdictKind.ACCEPTED, bar, "")
+        absent = (bar.open_time_ns - last.close_time_ns) // self.timeframe.ns
+        expected = self.calendar.missing(last.close_time_ns, bar.open_time_ns, self.timeframe.ns)
+        cause = self._cause(expected)
+        self.away_from_ns = None
+        missing = expected or absent
+        return Verdict(
+            VerdictKind.GAP, bar, f"{missing} bars missing ({cause})", missing=missing, cause=cause
+        )
+
+    def _cause(self, expected: int) -> str:
+        if expected == 0:
+            return "holiday"
+        if self.away_from_ns is not None:
+            return "downtime"
+        return "no_trades" if self.omits_empty else "unknown"
+
+
+def _values(bar: Bar) -> tuple[int, int, int, int, int]:
+    return bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks, bar.volume_e8
