@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from inalpha.strategy.driver import StrategyDriver
 
 EXIT_LOCKDOWN = 97
-SOURCE_NAME = "strategy.py"
+SOURCE_NAME = "strategy"  # module and file name of the candidate, as tracebacks show it
 _WAIT_FOR_HOST_S = 2.0
 
 
@@ -132,7 +132,7 @@ class _Runner:
         try:
             source = base64.b64decode(request.source)
             if hashlib.sha256(source).hexdigest() != request.sha256:
-                raise StrategyLoadError("ValueError", "the source is not what its sha256 says", None)
+                raise StrategyLoadError("ValueError", "the source is not what its sha256 says")
             strategy = load_strategy(source, SOURCE_NAME)
             f = request.instrument
             instrument = Instrument(f.symbol, f.tick_e8, f.lot_e8, f.currency, f.calendar)
@@ -144,7 +144,7 @@ class _Runner:
             self._driver.start()
             return protocol.frame(protocol.Loaded(request.nonce, strategy.__name__, params))
         except StrategyLoadError as error:
-            failure = protocol.LoadFailure(error.type, error.text[:500], error.line)
+            failure = protocol.LoadFailure(error.type, error.text[:500], error.line or None)
         except BaseException as error:
             failure = protocol.LoadFailure(*describe(error))
         return protocol.frame(protocol.Failed(request.nonce, failure))
