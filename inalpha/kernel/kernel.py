@@ -133,7 +133,7 @@ class Kernel:
 
     # Inputs.
 
-    def warm(self, bars: Sequence[Bar]) -> None:
+    def warm(self, bars: Sequence[Bar]) -> JournalEntry:
         """Bars before the run's first: they feed indicators and the rate of closes, never a decision."""
         if self.bars:
             raise StepError("warm-up comes before the first bar")
@@ -141,11 +141,11 @@ class Kernel:
             self.activity.closes.append(bar.close_ticks)
             self.exchange.previous_volume_e8 = bar.volume_e8
         self.warmed += len(bars)
-        self._link("warmup", canonical({"bars": [bar_members(bar) for bar in bars]}), "{}")
+        return self._link("warmup", canonical({"bars": [bar_members(bar) for bar in bars]}), "{}")
 
-    def anomaly(self, kind: str, detail: str) -> None:
+    def anomaly(self, kind: str, detail: str) -> JournalEntry:
         """Journal what the gate found between two bars (gap, duplicate, revision); it fills nothing (M24)."""
-        self._link("anomaly", canonical({"kind": kind, "detail": detail}), "{}")
+        return self._link("anomaly", canonical({"kind": kind, "detail": detail}), "{}")
 
     def begin(self, bar: Bar, received_ns: int, context: AccountContext) -> StepRequest | None:
         """Clock, timers and matching; then the runner's question, or None when the runner has ended."""

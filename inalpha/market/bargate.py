@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from inalpha.market.calendars import Calendar
 from inalpha.market.rawbar import RawBar
-from inalpha.market.timeframes import Timeframe
+from inalpha.market.timeframes import Timeframe, parse_timeframe
 from inalpha.model.bar import Bar, utc_from_ns
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
@@ -42,47 +42,53 @@ class Verdict:
     missing: int = 0
     cause: str = ""
 
+    @property
+    def anomalies(self) -> tuple[tuple[str, str], ...]:
+        """What goes on record beside good bars; a forming bar is none."""
+        if self.kind in (VerdictKind.ACCEPTED, VerdictKind.FORMING):
+            return ()
+        return ((self.kind.value, self.detail),)
+
 
 class BarGate:
     """Keeps the last accepted bar of one feed. grace_ns: how long after its end a bar counts as closed.
 
     omits_empty: the source leaves out bars without trades, so a gap in trading time is `no_trades`.
+    last_open_ns: the bar accepted before a restart; the gap after it is our own downtime.
     """
 
     def __init__(
         self,
-        timeframe: Timeframe,
+        timeframe: Timeframe | str,
         instrument: Instrument,
-        calendar: Calendar,
+        last_open_ns: int | None = None,
         *,
+        calendar: Calendar | None = None,
         grace_ns: int = 0,
         omits_empty: bool = False,
     ) -> None:
-        self.timeframe = timeframe
+        self.timeframe = parse_timeframe(timeframe) if isinstance(timeframe, str) else timeframe
         self.instrument = instrument
-        self.calendar = calendar
+        self.calendar = calendar or Calendar(instrument.calendar)
         self.grace_ns = grace_ns
         self.omits_empty = omits_empty
         self.last: Bar | None = None
+        self.last_open_ns = last_open_ns
         self.sequence = 0
-        self.away_from_ns: int | None = None
+        self._was_away = last_open_ns is not None
 
-    def resume_after(self, bar: Bar, sequence: int) -> None:
-        """Continue behind a bar that was accepted before a restart; gaps from here on are our downtime."""
-        self.last = bar
-        self.sequence = sequence + 1
-        self.away_from_ns = bar.close_time_ns
-
-    def offer(self, raw: RawBar, now_ns: int) -> Verdict:
-        """The verdict on one bar; now_ns is the source's clock."""
+    def offer(self, raw: RawBar, now_ns: int, sequence: int | None = None) -> Verdict:
+        """The verdict on one bar. now_ns: the source's clock; sequence: the number an accepted bar gets."""
+        if sequence is not None:
+            self.sequence = sequence
         made = self._parse(raw)
         if isinstance(made, Verdict):
             return made
         closed_at = made.close_time_ns + self.grace_ns
         if closed_at > now_ns:
             return Verdict(VerdictKind.FORMING, None, f"closes at {utc_from_ns(made.close_time_ns)}", "time")
-        if self.last is not None and made.open_time_ns <= self.last.open_time_ns:
-            return self._not_newer(made, self.last)
+        if self.last_open_ns is not None and made.open_time_ns <= self.last_open_ns:
+            return self._not_newer(made, self.last_open_ns)
         return self._accept(made)
 
     def _parse(self, raw: RawBar) -> Bar | Verdict:
@@ -120,27 +126,28 @@ class BarGate:
         end = start + self.timeframe.ns
         return Bar(start, end, open_, high, low, close, volume, self.sequence, self.instrument.tick_e8)
 
-    def _not_newer(self, bar: Bar, last: Bar) -> Verdict:
+    def _not_newer(self, bar: Bar, last_open_ns: int) -> Verdict:
         when = str(utc_from_ns(bar.open_time_ns))
-        if bar.open_time_ns < last.open_time_ns:
-            text = f"{when} is before the last accepted bar {utc_from_ns(last.open_time_ns)}"
+        if bar.open_time_ns < last_open_ns:
+            text = f"{when} is before the last accepted bar {utc_from_ns(last_open_ns)}"
             return Verdict(VerdictKind.OUT_OF_ORDER, None, text, "time", when)
-        if _values(bar) == _values(last):
+        last = self.last
+        if last is None or _values(bar) == _values(last):
             return Verdict(VerdictKind.DUPLICATE, None, f"{when} again, same values", "time", when)
         text = f"{when}: had {_values(last)}, got {_values(bar)} (open, high, low, close ticks, volume e8)"
         return Verdict(VerdictKind.REVISION, None, text, "close", self.instrument.price_text(bar.close_ticks))
 
     def _accept(self, bar: Bar) -> Verdict:
-        last = self.last
-        self.last = bar
+        expected_ns = None if self.last_open_ns is None else self.last_open_ns + self.timeframe.ns
+        self.last, self.last_open_ns = bar, bar.open_time_ns
         self.sequence += 1
-        if last is None or bar.open_time_ns == last.close_time_ns:
-            self.away_from_ns = None
+        if expected_ns is None or bar.open_time_ns == expected_ns:
+            self._was_away = False
             return Verdict(VerdictKind.ACCEPTED, bar, "")
-        absent = (bar.open_time_ns - last.close_time_ns) // self.timeframe.ns
-        expected = self.calendar.missing(last.close_time_ns, bar.open_time_ns, self.timeframe.ns)
+        absent = (bar.open_time_ns - expected_ns) // self.timeframe.ns
+        expected = self.calendar.missing(expected_ns, bar.open_time_ns, self.timeframe.ns)
         cause = self._cause(expected)
-        self.away_from_ns = None
+        self._was_away = False
         missing = expected or absent
         return Verdict(
             VerdictKind.GAP, bar, f"{missing} bars missing ({cause})", missing=missing, cause=cause
@@ -149,7 +156,7 @@ class BarGate:
     def _cause(self, expected: int) -> str:
         if expected == 0:
             return "holiday"
-        if self.away_from_ns is not None:
+        if self._was_away:
             return "downtime"
         return "no_trades" if self.omits_empty else "unknown"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import overload
 
 from inalpha.market.bargate import PASSING, BarGate, VerdictKind
-from inalpha.market.calendars import Calendar
 from inalpha.market.rawbar import RawBar
 from inalpha.market.sources.file import DataError, read_csv
 from inalpha.market.timeframes import Timeframe, infer_timeframe, parse_timeframe
@@ -110,7 +109,7 @@ def load_bars(
         base = replace(base, calendar=calendar)
     if not keep_tick:
         base = replace(base, tick_e8=_finest_tick(raws, base.tick_e8))
-    gate = BarGate(frame, base, Calendar(base.calendar))
+    gate = BarGate(frame, base)
     bars, gaps, duplicates = _pass(raws, gate)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return BarData(BarArray(bars, base.tick_e8), tuple(gaps), duplicates, digest, base, frame, path)
