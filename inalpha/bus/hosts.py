@@ -1,0 +1,284 @@
+"""HostLink: the daemon's proxy of one runner host. Requests are resent by id until answered."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from nacl.signing import SigningKey
+
+from inalpha.bus import envelope, hostwire, topics
+from inalpha.bus.client import BusClient, Message
+from inalpha.bus.envelope import EnvelopeError, wall_us
+from inalpha.bus.hostwire import (
+    EMPTY,
+    HOST_LOST_S,
+    RESEND_S,
+    Down,
+    EndedBody,
+    HostState,
+    LoadBody,
+    LoadedBody,
+    Up,
+    WarmBody,
+)
+from inalpha.model.bar import Bar
+from inalpha.model.errors import TryAgain
+from inalpha.model.instrument import Instrument
+from inalpha.model.runner import HostLost, RunnerEnded
+from inalpha.model.step import StepReply, StepRequest
+
+MAX_WARM_BARS = 100
+_up = msgspec.json.Decoder(Up)
+_reply = msgspec.json.Decoder(StepReply)
+_loaded = msgspec.json.Decoder(LoadedBody)
+_ended = msgspec.json.Decoder(EndedBody)
+
+
+@dataclass(slots=True)
+class _Run:
+    """The daemon's memory of one run on this host."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    seq: int = 0
+    awaited: str = ""
+    answer: asyncio.Future[Up] | None = None
+
+
+class HostLink:
+    """One host, by its bus identity. on_ended: a runner ended unasked; on_log: output of a runner.
+
+    host_key: the public key that the host signs with. Every await may raise RunnerEnded or HostLost.
+    """
+
+    def __init__(
+        self,
+        client: BusClient,
+        host: str,
+        *,
+        key: SigningKey,
+        host_key: bytes,
+        instance: str,
+        epoch: int,
+        on_ended: Callable[[str, RunnerEnded], None] | None = None,
+        on_log: Callable[[str, str], None] | None = None,
+        now_us: Callable[[], int] = wall_us,
+    ) -> None:
+        self.host = topics.check_identity(host)
+        self.state: HostState | None = None
+        self.dropped: dict[str, int] = {}
+        self._client, self._key, self._host_key = client, key, host_key
+        self._instance, self._epoch = instance, epoch
+        self._on_ended, self._on_log, self._now_us = on_ended, on_log, now_us
+        self._runs: dict[str, _Run] = {}
+        self._heard_s = time.monotonic()
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Listen to the host from now on."""
+        self._heard_s = time.monotonic()
+        await self._client.subscribe(f"hosts/{self.host}/#", self._arrived)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the host was last heard."""
+        return time.monotonic() - self._heard_s
+
+    @property
+    def is_up(self) -> bool:
+        return self.state is not None and self.state.up and self.age_s < HOST_LOST_S
+
+    async def wait_up(self, timeout_s: float = 20.0) -> HostState:
+        """Wait until the host has measured its level. Raises TryAgain("HOST_DOWN")."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self.state is None or not self.state.up:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TryAgain("HOST_DOWN", f"{self.host} did not come up within {timeout_s:g} s") from None
+        return self.state
+
+    async def load(
+        self,
+        run: str,
+        source: bytes,
+        sha256: str,
+        params: Mapping[str, hostwire.Scalar],
+        instrument: Instrument,
+        timeframe: str,
+        seed: int,
+        *,
+        step_s: float = 2.0,
+        memory_bytes: int = 128 << 20,
+        level: str = "sealed",
+    ) -> LoadedBody:
+        """Fork, lock down and load; level: the least that the mandate (or the waiver) accepts."""
+        self._runs[topics.check_run(run)] = _Run()
+        body = LoadBody(
+            base64.b64encode(source).decode(),
+            sha256,
+            dict(params),
+            (
+                instrument.symbol,
+                instrument.tick_e8,
+                instrument.lot_e8,
+                instrument.currency,
+                instrument.calendar,
+            ),
+            timeframe,
+            str(seed),
+            step_s,
+            memory_bytes,
+            level,
+        )
+        try:
+            return _loaded.decode(await self._ask(run, "load", body))
+        except RunnerEnded:
+            self._runs.pop(run, None)
+            raise
+
+    async def warm(self, run: str, bars: Sequence[Bar]) -> None:
+        """Bars for indicators and history only."""
+        for first in range(0, len(bars), MAX_WARM_BARS):
+            chunk = [
+                (
+                    b.open_time_ns,
+                    b.close_time_ns,
+                    b.open_ticks,
+                    b.high_ticks,
+                    b.low_ticks,
+                    b.close_ticks,
+                    b.volume_e8,
+                )
+                for b in bars[first : first + MAX_WARM_BARS]
+            ]
+            await self._ask(run, "warm", WarmBody(chunk))
+
+    async def step(self, run: str, request: StepRequest) -> StepReply:
+        """One bar; the strategy sees it once however often it is resent."""
+        return _reply.decode(await self._ask(run, "step", request))
+
+    async def stop(self, run: str) -> tuple[str, ...]:
+        """Run on_stop and end the runner; its last logs. A runner that is gone already is no error."""
+        return await self._end(run, "stop")
+
+    async def kill(self, run: str) -> None:
+        """End the runner at once, even while a step is open."""
+        if run in self._runs:
+            state = self._runs[run]
+            if state.answer is not None and not state.answer.done():
+                # The open request is answered by what the kill makes of the runner.
+                self._send(run, state, "kill", EMPTY, envelope.new_id())
+                return
+            await self._end(run, "kill")
+
+    async def _end(self, run: str, kind: str) -> tuple[str, ...]:
+        if run not in self._runs:
+            return ()
+        try:
+            await self._ask(run, kind, EMPTY)
+        except RunnerEnded as error:
+            logs = error.detail.get("logs", ())
+            return tuple(str(log) for log in logs) if isinstance(logs, list | tuple) else ()
+        finally:
+            self._runs.pop(run, None)
+        return ()
+
+    async def _ask(self, run: str, kind: str, body: object) -> bytes:
+        state = self._runs.get(run)
+        if state is None:
+            raise RunnerEnded("host_lost", f"{run} is not loaded on {self.host}")
+        async with state.lock:
+            identifier = envelope.new_id()
+            state.seq += 1
+            state.awaited = identifier
+            state.answer = asyncio.get_running_loop().create_future()
+            began = time.monotonic()
+            try:
+                while not state.answer.done():
+                    self._send(run, state, kind, body, identifier)
+                    await asyncio.wait([state.answer], timeout=RESEND_S)
+                    # A host is judged by its beats, but never before one could have come.
+                    if min(self.age_s, time.monotonic() - began) > HOST_LOST_S:
+                        raise HostLost(self.host, self.age_s)
+                up = state.answer.result()
+            finally:
+                state.awaited, state.answer = "", None
+        if up.type == "ended":
+            self._runs.pop(run, None)
+            raise _as_error(_ended.decode(up.body))
+        return bytes(up.body)
+
+    def _send(self, run: str, state: _Run, kind: str, body: object, identifier: str) -> None:
+        raw = body if isinstance(body, msgspec.Raw) else hostwire.raw(body)
+        down = Down(self._instance, self._epoch, self.host, run, kind, state.seq, identifier, raw)
+        payload = envelope.seal(self._key, topics.DAEMON, msgspec.json.encode(down))
+        self._client.post(topics.down(self.host, run, kind), payload)
+
+    def _arrived(self, message: Message) -> None:
+        levels = message.topic.split("/")
+        try:
+            if levels[2:] == ["beat"]:
+                self._plain(message)
+            elif levels[2:] == ["state"]:
+                self.state = msgspec.json.decode(self._plain(message).body, type=HostState)
+                self._changed.set()
+            elif levels[4:] == ["up", "log"]:
+                if self._on_log is not None and levels[3] in self._runs:
+                    self._on_log(levels[3], str(msgspec.json.decode(self._plain(message).body)))
+            elif levels[4:5] == ["up"]:
+                self._answered(message, levels[3])
+        except EnvelopeError as error:
+            self._drop(error.code)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            self._drop("FORM")
+
+    def _plain(self, message: Message) -> envelope.Envelope:
+        found = envelope.decode(
+            message.payload, topic=message.topic, is_retained=message.is_retained, now_us=self._now_us()
+        )
+        if not message.is_retained:
+            self._heard_s = time.monotonic()
+        return found
+
+    def _answered(self, message: Message, run: str) -> None:
+        opened = envelope.unseal(
+            message.payload,
+            lambda kid: self._host_key if kid == self.host else None,
+            topic=message.topic,
+            is_retained=message.is_retained,
+        )
+        up = _up.decode(opened.payload)
+        state = self._runs.get(run)
+        bound = (up.aud, up.epoch, up.host, up.run) == (self._instance, self._epoch, self.host, run)
+        if state is None or not bound:
+            self._drop("BINDING")  # another epoch's or another host's word about this run
+            return
+        self._heard_s = time.monotonic()
+        if up.corr and up.corr == state.awaited and state.answer is not None:
+            if not state.answer.done():
+                state.answer.set_result(up)
+        elif up.type == "ended":
+            self._ended_unasked(run, state, up)
+
+    def _ended_unasked(self, run: str, state: _Run, up: Up) -> None:
+        if state.answer is not None and not state.answer.done():
+            state.answer.set_result(up)
+            return
+        self._runs.pop(run, None)
+        if self._on_ended is not None:
+            self._on_ended(run, _as_error(_ended.decode(up.body)))
+
+    def _drop(self, code: str) -> None:
+        self.dropped[code] = self.dropped.get(code, 0) + 1
+
+
+def _as_error(body: EndedBody) -> RunnerEnded:
+    detail = {**body.detail, "logs": body.logs}
+    # "" is an end that was asked for; whoever still waits for an answer is told so.
+    return RunnerEnded(body.code or "exit", body.message or "ended as asked", body.fix, detail=detail)

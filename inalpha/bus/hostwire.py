@@ -1,0 +1,109 @@
+"""What daemon and host say to each other about runs: signed, with a sequence per run.
+
+A repeated request keeps id and seq; the host answers it from its last reply, so a strategy sees each once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from inalpha.model.step import StepReply, StepRequest
+
+BEAT_S = 1.0
+HOST_LOST_S = 5.0
+DAEMON_LOST_S = 10.0
+RESEND_S = 1.0
+
+Scalar = bool | int | float | str
+
+
+class Down(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Daemon to host. type: load, warm, step, stop, kill; body: the matching class below."""
+
+    aud: str
+    epoch: int
+    host: str
+    run: str
+    type: str
+    seq: int
+    id: str
+    body: msgspec.Raw
+
+
+class Up(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Host to daemon. type: loaded, warmed, reply, ended. corr: id of the request, "" when unasked."""
+
+    aud: str
+    epoch: int
+    host: str
+    run: str
+    type: str
+    seq: int
+    corr: str
+    body: msgspec.Raw
+
+
+class LoadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """source: base64. instrument: symbol, tick_e8, lot_e8, currency, calendar. level: least accepted."""
+
+    source: str
+    sha256: str
+    params: dict[str, Scalar]
+    instrument: tuple[str, int, int, str, str]
+    timeframe: str
+    seed: str
+    step_s: float
+    memory_bytes: int
+    level: str
+
+
+class WarmBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bars: list[tuple[int, int, int, int, int, int, int]]
+
+
+class LoadedBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """pid, start_ticks, boot_id: what a later host needs to end exactly this runner."""
+
+    name: str
+    params: dict[str, Scalar]
+    pid: int
+    start_ticks: int
+    boot_id: str
+    uid: int
+    level: str
+    evidence: dict[str, Any]
+
+
+class EndedBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """code "": stopped or killed as asked. logs: what on_stop logged."""
+
+    code: str
+    message: str
+    fix: str
+    detail: dict[str, Any]
+    logs: list[str]
+
+
+class HostState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Retained under hosts/<host>/state; the will says up=false. level None: not measured yet."""
+
+    up: bool
+    level: str | None
+    runs: list[str]
+    pid: int
+
+
+class Beat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    n: int
+
+
+StepBody = StepRequest
+ReplyBody = StepReply
+EMPTY = msgspec.Raw(b"{}")
+
+
+def raw(body: object) -> msgspec.Raw:
+    """A body ready to be embedded."""
+    return msgspec.Raw(msgspec.json.encode(body))
