@@ -1,0 +1,285 @@
+"""Folds of plans, risk results, approvals, tokens, orders and fills."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from inalpha.audit.canonical import digest, encode
+from inalpha.audit.event import Event
+from inalpha.ledger.fold import (
+    Violation,
+    account_of,
+    e8,
+    notional,
+    only,
+    position,
+    reduces,
+    require,
+    row,
+    take_number,
+)
+from inalpha.model.states import HaltState, strictest
+
+PLAN_HEADER = "inalpha.audit/plan/v1"
+MAX_TOKEN_LIFE_US = 30_000_000
+# A market entry is sized on the last close and filled at the next open: the gap may exceed the allocation.
+GAP_NUMERATOR, GAP_DENOMINATOR = 3, 2
+_LIVE_STATES = ("starting", "running", "parked")
+
+
+def plan_create(conn: sqlite3.Connection, event: Event) -> None:
+    data = event.data
+    body, plan = data["body"], data["plan"]
+    take_number(conn, plan)
+    require(data["plan_sha256"] == digest(PLAN_HEADER, body), "I3", f"{plan}: another digest than its body's")
+    require(body["v"] == 1 and e8(body["quantity"]) > 0, "I8", f"{plan}: bad version or quantity")
+    require(row(conn, "SELECT 1 FROM account WHERE account = ?", body["account"]), "I5", "unknown account")
+    require((body["origin"] == "run") == (body["run"] is not None), "I8", f"{plan}: origin and run differ")
+    if body["run"] is not None:
+        _check_mandate(conn, event)
+    else:
+        own = account_of(conn, event.actor)
+        require(own == body["account"], "I5", f"{plan}: proposed by {event.actor} for another's account")
+    conn.execute(
+        'INSERT INTO plan(plan, run, account, symbol, side, quantity, type, "limit", stop, tif, reduce_only,'
+        " intent, body, digest, proposed_by, created_seq, created_ts, expires, state)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'pending')",
+        (
+            plan, body["run"], body["account"], body["symbol"], body["side"], body["quantity"], body["type"],
+            body["limit"], body["stop"], body["tif"], body["reduce_only"], body["intent"],
+            encode(body).decode(), data["plan_sha256"], event.actor, event.seq, event.ts,
+            body["expires"],
+        ),
+    )  # fmt: skip
+
+
+def risk_check(conn: sqlite3.Connection, event: Event) -> None:
+    data = event.data
+    found = row(conn, "SELECT digest, state FROM plan WHERE plan = ?", data["plan"])
+    require(
+        found == (data["plan_sha256"], "pending"), "I6", f"{data['plan']}: checked in another state or body"
+    )
+    conn.execute(
+        "INSERT INTO risk_check VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            event.seq, data["plan"], data["result"], data["rule"], data["measured"], data["limit"],
+            data["rules_sha256"],
+        ),
+    )  # fmt: skip
+
+
+def plan_approve(conn: sqlite3.Connection, event: Event) -> None:
+    data = event.data
+    plan = _plan(conn, data["plan"])
+    require(plan["digest"] == data["plan_sha256"], "I3", f"{data['plan']}: approved with another digest")
+    require(event.ts < plan["expires"], "I15", f"{data['plan']} had expired")
+    _check_approver(conn, event, plan)
+    _check_risk(conn, event, plan)
+    _check_allocation(conn, plan)
+    check_halt(
+        conn,
+        plan["account"],
+        plan["run"],
+        plan["side"],
+        plan["quantity"],
+        plan["symbol"],
+        plan["reduce_only"],
+    )
+    life = data["token_expires"] - event.ts
+    require(0 < life <= MAX_TOKEN_LIFE_US, "I2", "the token lives longer than 30 s")
+    cursor = conn.execute(
+        "UPDATE plan SET state = 'approved', decided_by = ?, decided_seq = ?, decided_ts = ?"
+        " WHERE plan = ? AND state = 'pending'",
+        (event.actor, event.seq, event.ts, data["plan"]),
+    )
+    only(cursor, "I15", f"{data['plan']} is {plan['state']}, not pending")
+    known = row(conn, "SELECT 1 FROM token WHERE token_sha256 = ?", data["token_sha256"])
+    require(known is None, "I2", "a token minted twice")
+    conn.execute(
+        "INSERT INTO token VALUES (?, ?, ?, ?, ?, NULL)",
+        (data["token_sha256"], data["plan"], data["plan_sha256"], data["token_expires"], event.seq),
+    )
+
+
+def plan_execute(conn: sqlite3.Connection, event: Event) -> None:
+    data = event.data
+    plan = _plan(conn, data["plan"])
+    require(plan["digest"] == data["plan_sha256"], "I3", f"{data['plan']}: executed with another digest")
+    by_person = str(plan["decided_by"]).startswith("op:")
+    wanted = "system:daemon" if by_person else "system:live_runner"
+    require(event.actor == wanted, "I2", f"executed by {event.actor} instead of {wanted}")
+    cursor = conn.execute(
+        "UPDATE token SET consumed_seq = ? WHERE token_sha256 = ? AND plan = ? AND digest = ? AND expires > ?"
+        " AND consumed_seq IS NULL AND minted_seq = ?",
+        (event.seq, data["token_sha256"], data["plan"], data["plan_sha256"], event.ts, event.seq - 1),
+    )
+    only(cursor, "I2", f"{data['plan']}: no unused token was minted for it by the line before")
+    check_halt(
+        conn,
+        plan["account"],
+        plan["run"],
+        plan["side"],
+        plan["quantity"],
+        plan["symbol"],
+        plan["reduce_only"],
+    )
+    take_number(conn, data["order"])
+    cursor = conn.execute(
+        "UPDATE plan SET state = 'executed', \"order\" = ? WHERE plan = ? AND state = 'approved'",
+        (data["order"], data["plan"]),
+    )
+    only(cursor, "I15", f"{data['plan']} is {plan['state']}, not approved")
+    run = plan["run"] or _live_run(conn, plan["account"], plan["symbol"])
+    bars = row(conn, "SELECT bars FROM run WHERE run = ?", run)
+    conn.execute(
+        'INSERT INTO orders("order", plan, run, intent, symbol, side, quantity, state, decided_bar,'
+        " created_seq) VALUES (?, ?, ?, ?, ?, ?, ?, 'working', ?, ?)",
+        (
+            data["order"], data["plan"], run, plan["intent"], plan["symbol"], plan["side"], plan["quantity"],
+            bars[0] - 1 if bars else None, event.seq,
+        ),
+    )  # fmt: skip
+
+
+def plan_end(conn: sqlite3.Connection, event: Event) -> None:
+    """plan.reject, plan.expire, plan.cancel: from pending only, each final."""
+    data = event.data
+    plan = _plan(conn, data["plan"])
+    state, code = {
+        "plan.reject": ("rejected", data.get("code")),
+        "plan.expire": ("expired", "PLAN_EXPIRED"),
+        "plan.cancel": ("cancelled", data.get("reason")),
+    }[event.kind]
+    if event.kind == "plan.reject":
+        require(plan["digest"] == data["plan_sha256"], "I3", f"{data['plan']}: rejected with another digest")
+        if event.actor.startswith("op:"):
+            require(
+                account_of(conn, event.actor) == plan["account"], "I4", "rejected by another account's person"
+            )
+    if event.kind == "plan.expire":
+        require(event.ts >= plan["expires"], "I15", f"{data['plan']} has not expired yet")
+    cursor = conn.execute(
+        "UPDATE plan SET state = ?, code = ?, decided_by = ?, decided_seq = ?, decided_ts = ?"
+        " WHERE plan = ? AND state = 'pending'",
+        (state, code, event.actor, event.seq, event.ts, data["plan"]),
+    )
+    only(cursor, "I15", f"{data['plan']} is {plan['state']}, not pending")
+
+
+def halt_state(conn: sqlite3.Connection, account: str, run: str | None) -> HaltState:
+    """The strictest of the halts of all, of the account and of the run."""
+    found = conn.execute("SELECT state FROM halt WHERE scope_key IN ('all', ?, ?)", (account, run)).fetchall()
+    return strictest(*(HaltState(state) for (state,) in found))
+
+
+def check_halt(
+    conn: sqlite3.Connection,
+    account: str,
+    run: str | None,
+    side: str,
+    quantity: str,
+    symbol: str,
+    reduce_only: object,
+) -> None:
+    """Raise Violation I9 for an order under HALTED or KILLED, or an entry under REDUCING."""
+    state = halt_state(conn, account, run)
+    if state is HaltState.ACTIVE:
+        return
+    is_exit = bool(reduce_only) or reduces(side, quantity, position(conn, account, symbol))
+    require(state is HaltState.REDUCING and is_exit, "I9", f"an order under {state.value}")
+
+
+def _plan(conn: sqlite3.Connection, name: str) -> dict[str, Any]:
+    cursor = conn.execute("SELECT * FROM plan WHERE plan = ?", (name,))
+    found = cursor.fetchone()
+    if found is None:
+        raise Violation("I15", f"{name} is unknown")
+    return dict(zip([column[0] for column in cursor.description], found, strict=True))
+
+
+def _live_run(conn: sqlite3.Connection, account: str, symbol: str) -> str | None:
+    found = row(
+        conn,
+        "SELECT run FROM run WHERE account = ? AND symbol = ? AND state IN ('starting','running','parked')",
+        account,
+        symbol,
+    )
+    return str(found[0]) if found else None
+
+
+def _check_mandate(conn: sqlite3.Connection, event: Event) -> None:
+    body = event.data["body"]
+    run = row(
+        conn,
+        "SELECT account, symbol, mandate_sha256, state FROM run WHERE run = ?",
+        body["run"],
+    )
+    if run is None:
+        raise Violation("I8", f"{event.data['plan']}: a plan of the unknown {body['run']}")
+    same = (body["account"], body["symbol"], body["mandate_sha256"]) == run[:3]
+    require(same, "I8", f"{event.data['plan']}: account, symbol or mandate are not the run's")
+    if event.actor == "system:risk":
+        require(body["reduce_only"], "I4", "a plan of the guard that is no exit")
+        return
+    require(event.actor == "system:live_runner", "I4", f"a run's plan by {event.actor}")
+    require(run[3] in _LIVE_STATES, "I8", f"{body['run']} is {run[3]}")
+
+
+def _check_approver(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]) -> None:
+    name = event.data["plan"]
+    if event.actor.startswith("op:"):
+        require(
+            account_of(conn, event.actor) == plan["account"],
+            "I4",
+            f"{name}: approved by another account's person",
+        )
+        return
+    require(event.actor == "system:live_runner", "I4", f"{name}: approved by {event.actor}")
+    if plan["proposed_by"] == "system:risk":
+        held = position(conn, plan["account"], plan["symbol"])
+        is_exit = plan["reduce_only"] and reduces(plan["side"], plan["quantity"], held)
+        require(is_exit, "I4", f"{name}: the guard's plan is larger than the position")
+        return
+    run = row(conn, "SELECT approval, state, expires FROM run WHERE run = ?", plan["run"])
+    require(run and run[0] == "machine", "I4", f"{name}: no mandate lets the machine approve")
+    require(run and run[1] in _LIVE_STATES, "I4", f"{name}: its run is not live")
+    require(run and event.ts < run[2], "I4", f"{name}: its mandate has expired")
+
+
+def _check_risk(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]) -> None:
+    name = event.data["plan"]
+    last = row(
+        conn,
+        "SELECT result, rule, rules_sha256 FROM risk_check WHERE plan = ? ORDER BY seq DESC LIMIT 1",
+        name,
+    )
+    if last is None:
+        raise Violation("I6", f"{name}: approved without a risk result")
+    limits = row(conn, "SELECT rules_sha256 FROM limits WHERE account = ?", plan["account"])
+    require(limits and limits[0] == last[2], "I6", f"{name}: judged by rules that are not in force")
+    if last[0] != "pass":
+        waived = row(
+            conn,
+            "SELECT 1 FROM opt_out WHERE rule = ? AND run IS ? AND expires > ?",
+            last[1],
+            plan["run"],
+            event.ts,
+        )
+        require(waived, "I6", f"{name}: approved although risk said {last[0]}")
+
+
+def _check_allocation(conn: sqlite3.Connection, plan: dict[str, Any]) -> None:
+    """What a limit already tells before the fill; a market order's worth is judged at its fill."""
+    if plan["run"] is None or plan["limit"] is None:
+        return
+    if reduces(plan["side"], plan["quantity"], position(conn, plan["account"], plan["symbol"])):
+        return
+    within = notional(plan["quantity"], plan["limit"]) <= most_allowed(conn, plan["run"])
+    require(within, "I8", f"{plan['plan']} is over the allocation")
+
+
+def most_allowed(conn: sqlite3.Connection, run: str) -> int:
+    """The largest worth (1e-8) of one entry of the run, gap included."""
+    allocation = row(conn, "SELECT allocation FROM run WHERE run = ?", run)
+    return e8(allocation[0]) * GAP_NUMERATOR // GAP_DENOMINATOR if allocation else 0

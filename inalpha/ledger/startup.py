@@ -1,0 +1,180 @@
+"""What is checked before a ledger is taken: chain, tree, head file, log key, projections."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from inalpha.audit import keys, merkle
+from inalpha.audit.checkpoint import parse_note
+from inalpha.audit.event import EventError, parse_entry, read_event
+from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
+from inalpha.audit.head import read_heads
+from inalpha.audit.notes import NoteError, Signer, parse_vkey, verify_ed25519
+from inalpha.ledger.blobs import commits_in
+from inalpha.ledger.fold import Violation, create_projections
+from inalpha.ledger.projections import apply, differing_table
+from inalpha.model.errors import ConfigError, IntegrityError
+
+PAGE = 2000
+
+
+@dataclass(slots=True)
+class Chain:
+    """What the lines say about the tail, and their tree."""
+
+    origin: str
+    genesis: str
+    tree: merkle.Tree
+    prev: str
+    epoch: int
+    ts: int
+    mono: int
+    boot: str
+    log_vkey: str
+    clean: bool
+    commits: set[str]
+
+
+def open_chain(home: Path, conn: sqlite3.Connection) -> Chain:
+    """Recompute leaves and tree, fold every line again and compare. Raises IntegrityError naming the seq."""
+    heads = known_heads(home)
+    scratch = sqlite3.connect(":memory:", isolation_level=None)
+    create_projections(scratch)
+    tree = merkle.Tree(lambda start, end: leaves_of(conn, start, end))
+    wanted = dict(heads)
+    commits: set[str] = set()
+    entry, genesis, log_vkey, clean, event = b"", "", "", True, None
+    for seq, found, leaf in rows_of(conn):
+        entry = found
+        if seq != tree.size or merkle.leaf_hash(entry) != leaf:
+            raise _damaged(tree.size, "its stored hash is not of its bytes, or a line is missing")
+        try:
+            event = read_event(entry)
+            apply(scratch, event, nonces_of(event.gate, event.gate2, event.proposal))
+        except (Violation, ValueError, TypeError, KeyError) as error:
+            raise _damaged(seq, str(error)) from error
+        tree.append(leaf)
+        commits |= commits_in(event.data)
+        if seq == 0:
+            genesis = leaf.hex()
+            log_vkey = event.data["log_vkey"]
+        elif event.kind == "key.rotate":
+            log_vkey = event.data["vkey"]
+        clean = event.kind == "epoch.close" or seq == 0
+        if seq + 1 in wanted and tree.root() != wanted[seq + 1]:
+            raise _damaged(seq, "the head file knows another tree of this size")
+    if event is None:
+        raise _damaged(0, "the ledger is empty")
+    longest = max(wanted)
+    if tree.size < longest:
+        raise _damaged(tree.size, f"the head file knows {longest} lines; the tail is missing")
+    _check_tail(entry, scratch, event.kind)
+    table = differing_table(conn, scratch)
+    scratch.close()
+    if table is not None:
+        raise IntegrityError(
+            "PROJECTION",
+            f"table {table} is not what the lines add up to.",
+            "Restore a backup; do not trade on it.",
+        )
+    return Chain(
+        event.log,
+        genesis,
+        tree,
+        leaf.hex(),
+        event.epoch,
+        event.ts,
+        event.mono,
+        event.boot,
+        log_vkey,
+        clean,
+        commits,
+    )
+
+
+def settle_log_key(home: Path, origin: str, log_vkey: str) -> Signer:
+    """Finish an interrupted rotation and load the current key. Raises ConfigError or IntegrityError."""
+    following = home / "log.key.next"
+    if following.exists():
+        if _vkey(following, origin) == log_vkey:
+            os.replace(following, home / "log.key")
+            keys.sync_directory(home)
+        else:
+            following.unlink()
+    signer = keys.load_signer(home / "log.key", origin)
+    if signer.vkey.text != log_vkey:
+        raise IntegrityError(
+            "LOG_KEY", "log.key is not the key that the ledger names.", "Restore the right home."
+        )
+    return signer
+
+
+def known_heads(home: Path) -> list[tuple[int, bytes]]:
+    """(size, root) of the head file's slots and of the signed head. Raises IntegrityError when absent."""
+    slots = [(head.size, head.root) for head in read_heads(home / "head")]
+    if not slots:
+        raise IntegrityError(
+            "HEAD_MISSING", "the head file is missing or spoiled.", "Run 'inalpha audit verify'."
+        )
+    try:
+        signed = parse_note((home / "head.checkpoint").read_bytes())
+    except (FileNotFoundError, NoteError) as error:
+        raise IntegrityError(
+            "HEAD_MISSING", "the signed head is missing or spoiled.", "Restore a backup."
+        ) from error
+    return [*slots, (signed.size, signed.root)]
+
+
+def rows_of(conn: sqlite3.Connection, start: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
+    """All (seq, entry, leaf) from start on, page by page, so that a long ledger needs little memory."""
+    sql = "SELECT seq, entry, leaf FROM ev WHERE seq >= ? ORDER BY seq LIMIT ?"
+    while True:
+        page = conn.execute(sql, (start, PAGE)).fetchall()
+        yield from page
+        if len(page) < PAGE:
+            return
+        start = page[-1][0] + 1
+
+
+def leaves_of(conn: sqlite3.Connection, start: int, end: int) -> list[bytes]:
+    found = conn.execute("SELECT leaf FROM ev WHERE seq >= ? AND seq < ? ORDER BY seq", (start, end))
+    return [leaf for (leaf,) in found]
+
+
+def nonces_of(gate: str | None, gate2: str | None, proposal: str | None) -> list[str]:
+    """The nonces of a line's notes."""
+    found = [parse(note, GATE_HEADER).nonce for note in (gate, gate2) if note is not None]
+    return found + ([parse(proposal, PROPOSAL_HEADER).nonce] if proposal is not None else [])
+
+
+def _check_tail(entry: bytes, scratch: sqlite3.Connection, kind: str) -> None:
+    """The last line must be signed by the key that was current before it."""
+    try:
+        signed = parse_entry(entry)
+    except EventError as error:
+        raise _damaged(-1, str(error)) from error
+    order = "ORDER BY enrolled_seq DESC LIMIT 1"
+    before = scratch.execute(
+        f"SELECT vkey FROM key WHERE role = 'log' AND (enrolled_seq < ? OR enrolled_seq = 0) {order}",
+        (signed.event.seq,),
+    ).fetchone()[0]
+    if not verify_ed25519(parse_vkey(before).public, signed.text, signed.signature):
+        raise _damaged(signed.event.seq, f"the {kind} line is not signed by the log key")
+
+
+def _vkey(path: Path, origin: str) -> str | None:
+    """None for a file that a crash left half-written."""
+    try:
+        return keys.load_signer(path, origin).vkey.text
+    except ConfigError:
+        return None
+
+
+def _damaged(seq: int, reason: str) -> IntegrityError:
+    return IntegrityError(
+        "LEDGER_DAMAGED", f"line {seq}: {reason}.", "Run 'inalpha audit verify'.", detail={"seq": seq}
+    )

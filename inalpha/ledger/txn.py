@@ -1,0 +1,213 @@
+"""One transaction: what a job may do while the writer thread holds the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from inalpha.audit import merkle
+from inalpha.audit.event import Event, EventError, check_event, sign_event
+from inalpha.audit.gate import EnrolledKey, GateRefused, verify_gate, verify_proposal
+from inalpha.audit.notes import Signer, parse_vkey
+from inalpha.audit.schema import TWO_PERSON, gate_role
+from inalpha.ledger.clock import Reading
+from inalpha.ledger.fold import last_number
+from inalpha.ledger.projections import apply
+from inalpha.model.errors import InalphaError
+
+MAX_DRIFT_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where the chain stands: the state that a rollback forgets."""
+
+    size: int
+    prev: str
+    epoch: int
+    ts: int
+    mono: int
+    boot: str
+    signer: Signer
+
+
+@dataclass(slots=True)
+class LedgerContext:
+    """What gates are checked against: the ledger's own rows and its committed tree."""
+
+    conn: sqlite3.Connection
+    origin: str
+    tree: merkle.Tree
+
+    def keys_named(self, name: str, key_id: bytes) -> Sequence[EnrolledKey]:
+        start = f"{name}+{key_id.hex()}+"
+        return self._keys("WHERE substr(vkey, 1, ?) = ?", len(start), start)
+
+    def keys_of(self, public: bytes) -> Sequence[EnrolledKey]:
+        return [item for item in self._keys("") if item.key.public == public]
+
+    def root(self, size: int) -> bytes | None:
+        return self.tree.root(size) if size <= self.tree.size else None
+
+    def seen(self, nonce: str) -> bool:
+        return self.conn.execute("SELECT 1 FROM nonce WHERE nonce = ?", (nonce,)).fetchone() is not None
+
+    def _keys(self, where: str, *values: object) -> list[EnrolledKey]:
+        rows = self.conn.execute(
+            f"SELECT vkey, principal, role, enrolled_seq, revoked_after FROM key {where}", values
+        )
+        return [EnrolledKey(parse_vkey(vkey), *rest) for vkey, *rest in rows if rest[1] != "log"]
+
+
+@dataclass(slots=True)
+class Txn:
+    """Lines and rows of one transaction; all of it commits, or none.
+
+    conn: for journal, outbox and reply rows. now_us: the ledger's time, never before an earlier line's.
+    """
+
+    conn: sqlite3.Connection
+    tail: Tail
+    context: LedgerContext
+    now_us: int
+    reading: Reading
+    leaves: list[bytes] = field(default_factory=list)
+    blobs: list[tuple[str, str, bytes | None, bytes]] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+    publish: bool = False
+    rotated: bool = False
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def line(
+        self,
+        kind: str,
+        actor: str,
+        data: Mapping[str, Any],
+        *,
+        gate: str | None = None,
+        gate2: str | None = None,
+        proposal: str | None = None,
+    ) -> int:
+        """Check, sign, insert and fold one line; returns its seq.
+
+        Raises GateRefused, Violation (the record must not hold it) or InalphaError("LINE_FORM").
+        """
+        self._step_clock()
+        event = self._event(kind, actor, data, gate, gate2, proposal)
+        try:
+            check_event(event)
+        except EventError as error:
+            raise InalphaError("LINE_FORM", str(error)) from error
+        nonces = self._check_notes(event)
+        return self._append(event, nonces)
+
+    def next_id(self, prefix: str) -> str:
+        """The next `run-N`, `plan-N`, `order-N`, `fill-N` or `prop-N`; taken when a line names it."""
+        number = max(last_number(self.conn, prefix), self._numbers.get(prefix, 0)) + 1
+        self._numbers[prefix] = number
+        return f"{prefix}-{number}"
+
+    def commit_text(self, text: str) -> str:
+        """Keep human or model text erasably; returns its salted HMAC, which a line may hold."""
+        salt, data = os.urandom(32), text.encode("utf-8", "replace")
+        name = hmac.new(salt, data, hashlib.sha256).hexdigest()
+        self.blobs.append((name, "text", salt, data))
+        return name
+
+    def keep_text(self, name: str, salt: bytes, text: str) -> None:
+        """Keep a text whose commitment a client made, such as a signed reason.
+
+        Raises InalphaError("COMMITMENT") when the text has another HMAC.
+        """
+        data = text.encode("utf-8")
+        if len(salt) != 32 or hmac.new(salt, data, hashlib.sha256).hexdigest() != name:
+            raise InalphaError("COMMITMENT", "the text is not what its commitment says")
+        self.blobs.append((name, "text", salt, data))
+
+    def blob(self, data: bytes) -> str:
+        """Keep bytes for ever under their SHA-256: sources, bars, limits, evidence."""
+        name = hashlib.sha256(data).hexdigest()
+        self.blobs.append((name, "data", None, data))
+        return name
+
+    def erase_text(self, name: str) -> None:
+        """Remove a text when this transaction commits; its `blob.erase` line is the caller's."""
+        self.erased.append(name)
+
+    def check_gate(self, note_text: str, kind: str, data: Mapping[str, Any], actor: str) -> None:
+        """Check a note as its line would, without writing. Raises GateRefused(code)."""
+        verify_gate(note_text, self._event(kind, actor, data, note_text, None, None), self.context)
+
+    def check_proposal(self, note_text: str, kind: str, data: Mapping[str, Any], actor: str) -> None:
+        """The same for an agent's note."""
+        verify_proposal(note_text, self._event(kind, actor, data, None, None, note_text), self.context)
+
+    def _event(
+        self,
+        kind: str,
+        actor: str,
+        data: Mapping[str, Any],
+        gate: str | None,
+        gate2: str | None,
+        proposal: str | None,
+    ) -> Event:
+        tail = self.tail
+        mono = self.reading.mono_us
+        if self.reading.boot == tail.boot:
+            mono = max(mono, tail.mono + 1)
+        return Event(
+            self.context.origin, tail.size, tail.prev, tail.epoch, max(self.now_us, tail.ts), mono,
+            self.reading.boot, kind, actor, data, gate, gate2, proposal,
+        )  # fmt: skip
+
+    def _check_notes(self, event: Event) -> list[str]:
+        nonces: list[str] = []
+        if event.gate is not None:
+            nonces.append(verify_gate(event.gate, event, self.context).nonce)
+        if event.gate2 is not None:
+            if event.kind not in TWO_PERSON:
+                raise GateRefused("GATE_SYNTAX", f"{event.kind} takes no second gate")
+            nonces.append(verify_gate(event.gate2, event, self.context, second=True).nonce)
+        if event.proposal is not None:
+            nonces.append(verify_proposal(event.proposal, event, self.context).nonce)
+        return nonces
+
+    def _append(self, event: Event, nonces: Sequence[str]) -> int:
+        if event.kind == "epoch.open":
+            event = replace(event, epoch=event.epoch + 1)
+        entry = sign_event(event, self.tail.signer)
+        leaf = merkle.leaf_hash(entry)
+        self.conn.execute("INSERT INTO ev VALUES (?, ?, ?)", (event.seq, entry, leaf))
+        apply(self.conn, event, nonces)
+        self.leaves.append(leaf)
+        if gate_role(event.kind, event.actor, event.data) or event.kind in ("run.stop", "epoch.close"):
+            self.publish = True
+        self.tail = Tail(
+            event.seq + 1, leaf.hex(), event.epoch, event.ts, event.mono, event.boot, self.tail.signer
+        )
+        return event.seq
+
+    def rotate(self, signer: Signer) -> None:
+        """Hand the log over to the next key: its line is signed by the old one."""
+        self.line("key.rotate", "system:daemon", {"vkey": signer.vkey.text})
+        self.tail = replace(self.tail, signer=signer)
+        self.rotated = True
+
+    def _step_clock(self) -> None:
+        """Record a jump of the wall clock before the first line after it."""
+        tail, reading = self.tail, self.reading
+        if self.leaves or not tail.size or reading.boot != tail.boot:
+            return
+        elapsed = reading.mono_us - tail.mono
+        if abs(self.now_us - tail.ts - elapsed) > MAX_DRIFT_US:
+            data = {
+                "mono": max(reading.mono_us, 0),
+                "wall_after": reading.wall_us,
+                "wall_before": tail.ts + max(elapsed, 0),
+            }
+            self._append(self._event("clock.step", "system:daemon", data, None, None, None), ())
