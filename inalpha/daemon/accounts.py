@@ -67,6 +67,10 @@ class Accounts:
                 if scope_key in ("all", account):
                     book.rebase()
 
+    def scope_state(self, scope_key: str) -> HaltState:
+        """The state that was set on exactly this scope."""
+        return self._halts.get(scope_key, HaltState.ACTIVE)
+
     def halts_of(self, account: str, run: str) -> list[tuple[str, HaltState]]:
         """(scope, state) of every scope that covers this run."""
         keys = (("all", "all"), (account, "account"), (run, run))

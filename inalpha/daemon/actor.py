@@ -7,6 +7,7 @@ rebuild both from the journal. A bar counts as consumed only when its step has c
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 import traceback
 from collections.abc import Callable
@@ -20,10 +21,10 @@ from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
 from inalpha.kernel.replay import Divergence, rebuild
 from inalpha.kernel.spec import RunSpec
-from inalpha.ledger.writer import LedgerLatched, Txn
-from inalpha.market.bargate import BarGate
+from inalpha.ledger.txn import Txn
+from inalpha.market.bargate import PASSING, BarGate, VerdictKind
 from inalpha.market.feedspec import FeedSpec
-from inalpha.market.sources.file import RawBar
+from inalpha.market.rawbar import RawBar
 from inalpha.model import latch
 from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
@@ -37,6 +38,12 @@ from inalpha.risk.rules import Rules
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
+
+
+# The ledger can take no more lines: the daemon ends, and the next one recovers.
+FATAL = frozenset({"LEDGER_LATCHED", "LEDGER_CLOSED", "EPOCH_FENCED"})
+WARMUP_BARS = 200
+HOLIDAY = "holiday"
 
 
 class StepVoided(Exception):
@@ -62,6 +69,7 @@ class RunPlan:
     rules: Rules
     facts: RunFacts
     expires_us: int
+    started_ns: int
 
 
 class RunActor:
@@ -78,6 +86,7 @@ class RunActor:
         self.ended = False
         self.clock_ns: Callable[[], int] = lambda: 0
         self.streak = 0
+        self._after_open_ns: int | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -171,6 +180,14 @@ class RunActor:
         if state is HaltState.KILLED:
             await self.end("killed", "killed by a person; start a new run")
 
+    async def runner_ended(self, error: RunnerEnded) -> None:
+        """The runner ended between bars: for good, or to come back by replay."""
+        if error.becomes is RunBecomes.REBUILT:
+            await self.restart()
+            return
+        await self.quiesce()
+        await self.end(error.code, error.message)
+
     def context(self) -> AccountContext:
         """The account as this run's checks read it now."""
         return self.office.accounts.context(self.account, self.run)
@@ -190,9 +207,10 @@ class RunActor:
                     await self.end(error.code, error.message)
             except RunFailed as error:
                 await self.end(error.code, error.text)
-            except LedgerLatched:
-                return
             except InalphaError as error:
+                if error.code in FATAL:
+                    self.office.fatal(error)
+                    return
                 await self.end(error.code, error.message)
             except (OSError, TimeoutError) as error:
                 await self._back_off("FEED", f"{type(error).__name__}: {error}")
@@ -212,6 +230,7 @@ class RunActor:
                 loop = asyncio.get_running_loop()
                 runner = LinkRunner(office, self.run, loop)
                 self.kernel = await loop.run_in_executor(None, self._rebuild, entries, runner)
+                self._after_open_ns = _last_warm_open(entries)
                 office.log("run_resumed", run=self.run, bars=self.kernel.bars)
             else:
                 self.kernel = await self._begin_journal()
@@ -253,9 +272,9 @@ class RunActor:
             return None
 
     async def _begin_journal(self) -> Kernel:
-        spec = self.plan.spec
+        """The header and, where the feed has a past, the warm-up."""
+        spec, rules = self.plan.spec, self.plan.rules
         made: list[JournalEntry] = []
-        rules = self.plan.rules
         kernel = Kernel(
             spec,
             RiskEngine(rules),
@@ -263,21 +282,37 @@ class RunActor:
             journal=made.append,
             guard=PositionGuard(rules),
         )
+        warm = self._warmup_bars()
+        if warm:
+            kernel.warm(warm)
+            await self.office.link.warm(self.run, warm)
 
         def job(txn: Txn) -> None:
             for entry in made:
                 write_journal(txn, self.run, entry)
 
         await self.office.write(job)
+        self._after_open_ns = warm[-1].open_time_ns if warm else None
         return kernel
+
+    def _warmup_bars(self) -> list[Bar]:
+        if not self.plan.spec.warmup:
+            return []
+        gate = self._new_gate()
+        raws = self.office.feeds.history(self.plan.feed, self.plan.started_ns, self.plan.spec.warmup)
+        verdicts = [gate.offer(raw, self.plan.started_ns) for raw in raws]
+        return [verdict.bar for verdict in verdicts if verdict.bar is not None]
+
+    def _new_gate(self, last_open_ns: int | None = None) -> BarGate:
+        return BarGate(self.plan.spec.timeframe, self.plan.spec.instrument, last_open_ns)
 
     async def _trade(self) -> None:
         kernel = self.kernel
         assert kernel is not None
         last = kernel.last_bar
-        last_open_ns = last.open_time_ns if last else None
-        gate = BarGate(self.plan.spec.timeframe, self.plan.spec.instrument, last_open_ns)
-        feed = self.office.feeds.open(self.plan.feed, last_open_ns, lambda: self.go)
+        after = last.open_time_ns if last else self._after_open_ns
+        gate = self._new_gate(after)
+        feed = self.office.feeds.open(self.plan.feed, after, lambda: self.go)
         if last is not None:
             feed.delivered(last.close_time_ns)
         self.clock_ns = feed.clock_ns
@@ -289,7 +324,7 @@ class RunActor:
                 if item is None:
                     return await self.end("feed_ended")
                 raw, received_ns = item
-                bar = await self._accept(gate, raw, feed.clock_ns())
+                bar = await self._accept(gate, raw, feed.closed_by_ns(raw))
                 if bar is not None:
                     feed.delivered(bar.close_time_ns)
                     await self._step(bar, received_ns or bar.close_time_ns)
@@ -298,16 +333,19 @@ class RunActor:
             feed.close()
 
     async def _accept(self, gate: BarGate, raw: RawBar, now_ns: int) -> Bar | None:
-        """The gate's verdict; what it finds beside good bars is journalled."""
+        """The gate's verdict; what it finds beside good bars is journalled. Closed calendars are no gaps."""
         async with self.lock:
             kernel = self.kernel
             if kernel is None:
                 raise StepVoided
             verdict = gate.offer(raw, now_ns, kernel.bars)
-            for kind, detail in verdict.anomalies:
+            quiet = verdict.kind is VerdictKind.ACCEPTED or verdict.cause == HOLIDAY
+            if not quiet:
 
-                def job(txn: Txn, kind: str = kind, detail: str = detail) -> None:
-                    write_journal(txn, self.run, kernel.anomaly(kind, detail))
+                def job(txn: Txn) -> None:
+                    write_journal(txn, self.run, kernel.anomaly(verdict.kind.value, verdict.detail))
+                    if verdict.kind not in PASSING:
+                        self.office.alert(txn, "bar_refused", self.run, f"{verdict.kind}: {verdict.detail}")
 
                 await self.office.write(job)
             return verdict.bar
@@ -366,6 +404,15 @@ class RunActor:
         await asyncio.sleep(pause_s)
 
 
+def _last_warm_open(entries: list[JournalEntry]) -> int | None:
+    """Open time of the last warm-up bar: a run that saw none of its own bars yet goes on behind it."""
+    for entry in entries:
+        if entry.kind == "warmup":
+            bars = json.loads(entry.input)["bars"]
+            return int(bars[-1][0]) if bars else None
+    return None
+
+
 class LinkRunner:
     """The runner as the replay sees it: asks over the bus from a worker thread."""
 
@@ -373,6 +420,9 @@ class LinkRunner:
         self._office = office
         self._run = run
         self._loop = loop
+
+    def warm(self, bars: list[Bar]) -> None:
+        asyncio.run_coroutine_threadsafe(self._office.link.warm(self._run, bars), self._loop).result()
 
     def step(self, request: StepRequest) -> StepReply:
         future = asyncio.run_coroutine_threadsafe(self._office.link.step(self._run, request), self._loop)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from inalpha.market.feedspec import FeedSpec, file_sha256
-from inalpha.market.sources.file import FileSource, RawBar, read_csv
+from inalpha.market.rawbar import RawBar
+from inalpha.market.sources.file import FileSource, read_csv
+from inalpha.market.timeframes import parse_timeframe
 from inalpha.model.errors import Refused
 
 POLL_S = 0.25
@@ -17,15 +19,25 @@ FEED_GONE = "FEED_REFUSED"
 
 
 class Feed(Protocol):
-    """Raw bars in order. clock_ns: the source's clock. None from next(): a finite feed is consumed."""
+    """Raw bars in order. None from next(): a finite feed is consumed.
+
+    clock_ns: the source's clock, on which people's approvals are dated. closed_by_ns: the clock by which
+    the gate judges whether a bar is closed.
+    """
 
     async def next(self) -> tuple[RawBar, int] | None: ...
 
     def clock_ns(self) -> int: ...
 
+    def closed_by_ns(self, raw: RawBar) -> int: ...
+
     def delivered(self, close_time_ns: int) -> None: ...
 
     def close(self) -> None: ...
+
+
+def _is_after(raw: RawBar, after_open_ns: int | None) -> bool:
+    return after_open_ns is None or raw.open_ns is None or raw.open_ns > after_open_ns
 
 
 class ReplayFeed:
@@ -41,7 +53,8 @@ class ReplayFeed:
         after_open_ns: int | None,
         may_go_on: Callable[[], asyncio.Event],
     ) -> None:
-        self._bars = [bar for bar in bars if after_open_ns is None or bar.open_time_ns > after_open_ns]
+        self._bars = [bar for bar in bars if _is_after(bar, after_open_ns)]
+        self._timeframe_ns = parse_timeframe(spec.timeframe).ns
         self._index = 0
         self._pause_s = 0.0 if spec.speed is None else 1.0 / float(spec.speed)
         self._due = time.monotonic()
@@ -58,6 +71,10 @@ class ReplayFeed:
 
     def clock_ns(self) -> int:
         return self._clock_ns
+
+    def closed_by_ns(self, raw: RawBar) -> int:
+        """Every bar of a file of the past is closed."""
+        return (raw.open_ns or 0) + self._timeframe_ns
 
     def delivered(self, close_time_ns: int) -> None:
         self._clock_ns = close_time_ns
@@ -134,10 +151,13 @@ class FileFeed:
         while True:
             bar, received = await self._tail.wait_for(self._index)
             self._index += 1
-            if self._after is None or bar.open_time_ns > self._after:
+            if _is_after(bar, self._after):
                 return bar, received
 
     def clock_ns(self) -> int:
+        return time.time_ns()
+
+    def closed_by_ns(self, raw: RawBar) -> int:
         return time.time_ns()
 
     def delivered(self, close_time_ns: int) -> None:
@@ -168,6 +188,15 @@ class FeedHub:
         tail = self._tails.setdefault(key, FileTail(spec))
         tail.readers += 1
         return FileFeed(tail, after_open_ns, lambda: self._release(key))
+
+    def history(self, spec: FeedSpec, before_ns: int, count: int) -> list[RawBar]:
+        """The last bars of a growing file that had closed before a time: what indicators warm up on."""
+        if spec.kind == "replay":
+            return []
+        timeframe_ns = parse_timeframe(spec.timeframe).ns
+        bars = read_csv(Path(spec.path))
+        closed = [bar for bar in bars if bar.open_ns is not None and bar.open_ns + timeframe_ns <= before_ns]
+        return closed[-count:]
 
     def _release(self, key: tuple[str, str, str]) -> None:
         tail = self._tails.get(key)

@@ -26,6 +26,7 @@ class Presence:
     epoch: int
     run_dir: str
     instance: str
+    daemon_key: str = ""
     broker: dict[str, object] = field(default_factory=dict)
     hosts: list[dict[str, object]] = field(default_factory=list)
     runners: dict[str, int] = field(default_factory=dict)

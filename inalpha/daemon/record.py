@@ -8,21 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from inalpha.execution import plans
+from inalpha.execution import lines, plans
 from inalpha.kernel.journal import bar_members, canonical
 from inalpha.kernel.records import CommandResult, Decision, Fill, JournalEntry, OrderEnd, StepResult
-from inalpha.ledger.writer import Txn
+from inalpha.ledger.txn import Txn
 from inalpha.model.bar import Bar
+from inalpha.model.errors import IntegrityError
 from inalpha.model.instrument import Instrument
-from inalpha.model.money import text_from_e8
-from inalpha.model.order import OrderRequest, OrderType
+from inalpha.model.money import e8_from_text, text_from_e8
 from inalpha.model.risk import Refusal
 
 RUNNER = "system:live_runner"
 RISK = "system:risk"
 DAEMON = "system:daemon"
+GUARD_INTENT = ":guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +101,14 @@ def intent_id(run: str, intent: str) -> str:
     return f"{run}:{intent}"
 
 
-def plan_of(txn: Txn, run: str, intent: str) -> str | None:
-    """The plan that an intent became, if it became one."""
-    row = txn.conn.execute("SELECT plan FROM plan WHERE intent = ?", (intent_id(run, intent),)).fetchone()
-    return row[0] if row else None
-
-
 def _write_fills(txn: Txn, facts: RunFacts, fills: Sequence[Fill]) -> None:
     for fill in fills:
-        plans.record_fill(
+        found = lines.order_of_intent(txn.conn, intent_id(facts.run, fill.intent), fill.child)
+        if found is None:
+            raise IntegrityError("NO_ORDER", f"the fill of {fill.intent} has no order.", "Verify the ledger.")
+        lines.record_fill(
             txn,
-            intent=intent_id(facts.run, fill.intent),
-            child=fill.child,
-            side=fill.side.text,
+            *found,
             quantity=facts.instrument.quantity_text(fill.quantity_lots),
             price=facts.instrument.price_text(fill.price_ticks),
             fee=text_from_e8(fill.fee_e8),
@@ -123,15 +119,17 @@ def _write_fills(txn: Txn, facts: RunFacts, fills: Sequence[Fill]) -> None:
 
 
 def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
-    """Working orders end with order.end; a plan that still waited ends as cancelled."""
+    """A working order ends with order.end, a plan that still waited with plan.cancel; a plan that a
+    person, risk or the clock has just ended has its line already."""
     for end in ends:
-        plans.record_end(
-            txn,
-            intent=intent_id(facts.run, end.intent),
-            child=end.child,
-            outcome=end.state.value,
-            code=end.code,
-        )
+        intent = intent_id(facts.run, end.intent)
+        found = lines.order_of_intent(txn.conn, intent, end.child)
+        if found is not None:
+            lines.end_order(txn, found[1], end.state.value, end.code or None)
+            continue
+        row = txn.conn.execute("SELECT plan, state FROM plan WHERE intent = ?", (intent,)).fetchone()
+        if row is not None and row[1] == "pending":
+            plans.cancel_plan(txn, row[0], DAEMON, end.code or "stop")
 
 
 def _write_decision(txn: Txn, facts: RunFacts, decision: Decision, digest: str, bar: int) -> str | None:
@@ -168,66 +166,37 @@ def _write_decision(txn: Txn, facts: RunFacts, decision: Decision, digest: str, 
 def _write_plan(txn: Txn, facts: RunFacts, decision: Decision) -> str:
     order = decision.order
     assert order is not None
-    is_guard = decision.intent.endswith(":guard")
-    proposer = RISK if is_guard else RUNNER
-    body = plan_body(txn, facts, order)
-    plan, plan_digest = plans.create_plan(txn, body, proposer)
+    body = plans.plan_body(
+        order,
+        facts.instrument,
+        account=facts.account,
+        rationale_commit=txn.commit_text(order.reason),
+        expires_us=txn.now_us + facts.plan_ttl_us,
+        run=facts.run,
+        intent=intent_id(facts.run, order.intent),
+        mandate_sha256=facts.mandate_sha256,
+    )
+    plan = plans.create_plan(txn, body, RISK if decision.intent.endswith(GUARD_INTENT) else RUNNER)
     refusal = decision.refusals[0] if decision.refusals else None
-    write_risk(txn, plan, plan_digest, facts.rules_sha256, refusal)
+    write_risk(txn, plan, facts.rules_sha256, refusal)
     if refusal is not None:
-        plans.reject_plan(txn, plan, RISK, code=refusal.code)
+        plans.reject_plan(txn, plan, RISK, refusal.code)
     elif decision.outcome == "working":
         plans.approve_and_execute(txn, plan, RUNNER)
     return plan
 
 
-def plan_body(txn: Txn, facts: RunFacts, order: OrderRequest) -> dict[str, object]:
-    """The signed content of a plan, from the order as the kernel normalised it."""
-    price = facts.instrument.price_text
-    kind = "stop" if order.type in (OrderType.STOP_MARKET, OrderType.STOP_LIMIT) else order.type.value
-    return {
-        "account": facts.account,
-        "expires": txn.now_us + facts.plan_ttl_us,
-        "intent": intent_id(facts.run, order.intent),
-        "limit": None if order.limit_ticks is None else price(order.limit_ticks),
-        "mandate_sha256": facts.mandate_sha256,
-        "origin": "run",
-        "quantity": facts.instrument.quantity_text(order.quantity_lots),
-        "rationale_commit": txn.commit_text(order.reason),
-        "reduce_only": order.reduce_only,
-        "run": facts.run,
-        "side": order.side.text,
-        "stop": None if order.stop_ticks is None else price(order.stop_ticks),
-        "stop_loss": None if order.stop_loss_ticks is None else price(order.stop_loss_ticks),
-        "symbol": facts.symbol,
-        "take_profit": None if order.take_profit_ticks is None else price(order.take_profit_ticks),
-        "tif": order.time_in_force.value,
-        "tif_expires": None if order.expires_ns is None else order.expires_ns // 1000,
-        "type": kind,
-        "v": 1,
-    }
-
-
-def write_risk(txn: Txn, plan: str, plan_digest: str, rules_sha256: str, refusal: Refusal | None) -> None:
-    """The verdict that stands between a plan and its approval."""
+def write_risk(txn: Txn, plan: str, rules_sha256: str, refusal: Refusal | None) -> None:
+    """The verdict that stands between a plan and its approval. A line holds figures, not words."""
     is_error = refusal is not None and refusal.code == "RISK_ERROR"
-    txn.line(
-        "risk.check",
-        RISK,
-        {
-            "plan": plan,
-            "plan_sha256": plan_digest,
-            "result": "pass" if refusal is None else "error" if is_error else "fail",
-            "rule": refusal.setting if refusal else None,
-            "measured": _decimal(refusal.measured) if refusal else None,
-            "limit": _decimal(refusal.limit) if refusal else None,
-            "rules_sha256": rules_sha256,
-        },
-    )
+    if refusal is not None:
+        refusal = replace(refusal, measured=_decimal(refusal.measured), limit=_decimal(refusal.limit))
+    plans.record_risk(txn, plan, refusal, rules_sha256, is_error=is_error)
 
 
 def _decimal(text: str | None) -> str | None:
-    """A figure as a line may hold it; words such as halt states are told by the rule alone."""
-    if text is None or not text.replace(".", "", 1).lstrip("-").isdigit():
+    """A figure in canonical form; None for a word such as a halt state."""
+    try:
+        return None if text is None else text_from_e8(e8_from_text(text))
+    except ValueError:
         return None
-    return text

@@ -1,0 +1,258 @@
+"""What clients may ask of the daemon: one function per command, a table that names them all."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from inalpha.daemon import evaluation, plans
+from inalpha.daemon.call import Body, Call
+from inalpha.execution import gates
+from inalpha.execution.mandates import mandate_digest
+from inalpha.ledger.fold import account_of
+from inalpha.ledger.txn import Txn
+from inalpha.market.feedspec import FeedSpec
+from inalpha.model.errors import EXIT_CONFIG, ConfigError, Refused
+from inalpha.model.states import HaltState
+from inalpha.risk.rules import is_loosening, load_rules
+
+if TYPE_CHECKING:
+    from inalpha.daemon.office import Office
+
+Handler = Callable[["Office", Call], Awaitable[Body]]
+MAX_SOURCE = 32_768
+
+
+def _keep_reason(txn: Txn, call: Call) -> str:
+    """The human text behind a signed commitment."""
+    commit = call.text("reason_commit")
+    txn.keep_text(commit, bytes.fromhex(call.text("salt")), call.text("reason"))
+    return commit
+
+
+async def submit_candidate(office: Office, call: Call) -> Body:
+    """Store the bytes and start their evaluation. By an agent with its proposal note, or by an operator."""
+    try:
+        source = base64.b64decode(call.text("source", 2 * MAX_SOURCE), validate=True)
+    except binascii.Error as error:
+        raise Refused("BAD_SOURCE", "the source is not base64.", "Send it again.") from error
+    if not 0 < len(source) <= MAX_SOURCE:
+        raise Refused(
+            "SOURCE_SIZE", f"the source has {len(source)} bytes, the limit is {MAX_SOURCE}.", "Cut it."
+        )
+    evaluation.check_lint(source)
+    sha256 = hashlib.sha256(source).hexdigest()
+    candidate = f"cand-{sha256[:12]}"
+    principal, bars = call.principal, call.optional("bars")
+    commit, salt, rationale = call.text("rationale_commit"), call.text("salt"), call.text("rationale")
+
+    def job(txn: Txn) -> Body:
+        known = txn.conn.execute("SELECT state FROM candidate WHERE candidate = ?", (candidate,)).fetchone()
+        if known is not None:
+            return {"candidate": candidate, "state": known[0], "sha256": sha256}
+        txn.keep_text(commit, bytes.fromhex(salt), rationale)
+        txn.blob(source)
+        data = {
+            "candidate": candidate,
+            "owner_account_id": account_of(txn.conn, principal),
+            "rationale_commit": commit,
+            "sha256": sha256,
+            "size": len(source),
+        }
+        txn.line("candidate.submit", principal, data, proposal=call.optional("proposal"))
+        return {"candidate": candidate, "state": "submitted", "sha256": sha256}
+
+    body = await call.commit(office, job)
+    office.notice("candidate", [candidate])
+    if body["state"] == "submitted":
+        office.later(evaluation.evaluate(office, candidate, source, bars))
+    return body
+
+
+STATES = {"promote": "promoted", "reject": "rejected", "revoke": "revoked"}
+
+
+def _decide_candidate(action: str) -> Handler:
+    async def decide(office: Office, call: Call) -> Body:
+        candidate, principal = call.text("candidate"), call.principal
+        gate = call.text("gate", 16_000)
+
+        def job(txn: Txn) -> Body:
+            gates.decide_candidate(txn, action, candidate, principal, _keep_reason(txn, call), gate)
+            return {"candidate": candidate, "state": STATES[action]}
+
+        body = await call.commit(office, job)
+        office.notice("candidate", [candidate])
+        if action == "revoke":
+            for actor in list(office.actors.values()):
+                sha256 = actor.plan.spec.strategy_sha256
+                if candidate == f"cand-{sha256[:12]}" and not actor.ended:
+                    await actor.end("revoked", "its candidate was revoked", principal)
+        return body
+
+    return decide
+
+
+async def start_run(office: Office, call: Call) -> Body:
+    """Admit a signed mandate: promotion, ownership, cap, limits and feed; then the run begins."""
+    mandate, feed_text = call.mapping("mandate"), call.text("feed", 8000)
+    gate, principal = call.text("gate", 24_000), call.principal
+    feed = FeedSpec.from_canonical(feed_text)
+    if feed.canonical() != feed_text or feed.sha256 != mandate.get("feed", {}).get("config_sha256"):
+        raise Refused("FEED_DIGEST", "the feed's text is not what the mandate names.", "Build it again.")
+    if (feed.symbol, feed.timeframe) != (mandate.get("symbol"), mandate.get("timeframe")):
+        raise Refused("FEED_DIGEST", "the feed is of another market than the mandate.", "Build it again.")
+    await refresh_limits(office)
+
+    def job(txn: Txn) -> Body:
+        rules = office.rules_in_force(txn, str(mandate.get("account")))
+        if rules.active == 0:
+            raise Refused("NO_RISK_RULES", "every control is off.", "Switch some on in risk.toml.")
+        run = gates.start_run(txn, mandate, principal, gate, max_runs=office.config.account.max_runs)
+        txn.blob(feed_text.encode())
+        return {"run": run, "mandate_sha256": mandate_digest(mandate)}
+
+    body = await call.commit(office, job)
+    if body["run"] not in office.actors:
+        await office.start_run(body["run"])
+    office.notice("run", [body["run"]])
+    return body
+
+
+async def stop_run(office: Office, call: Call) -> Body:
+    """End a run; its position stays. Needs no key."""
+    run = call.text("run")
+    actor = office.actors.get(run)
+    if actor is None or actor.ended:
+        raise Refused("RUN_STATE", f"{run} is not live.", "List them: inalpha run list")
+    await actor.end("operator", f"{call.identity}, {call.optional('user') or 'unknown user'}")
+    return {"run": run, "state": "stopped"}
+
+
+async def set_halt(office: Office, call: Call) -> Body:
+    """Tighten: anyone at a console or command line may. KILLED ends runners too."""
+    scope, state = call.text("scope"), HaltState(call.text("state"))
+    account, run = call.optional("account"), call.optional("run")
+    reason = f"{call.text('reason', 500)} ({call.identity}, {call.optional('user') or 'unknown user'})"
+    key = run or account or "all"
+    if state is HaltState.ACTIVE:
+        raise Refused("HALT_STATE", "resuming needs a signature.", "inalpha resume SCOPE --reason TEXT")
+
+    def job(txn: Txn) -> Body:
+        before = office.accounts.scope_state(key)
+        if before.severity >= state.severity:
+            return {"scope": key, "state": before.value, "seq": None}
+        seq = office.set_halt(txn, scope, account, run, state, "system:daemon", reason)
+        office.alert(txn, "halt", key, f"{state.value}: {reason}")
+        return {"scope": key, "state": state.value, "seq": seq}
+
+    body = await call.commit(office, job)
+    await office.apply_halts()
+    return body
+
+
+async def resume(office: Office, call: Call) -> Body:
+    """Loosen a halt to ACTIVE, by a signed note with a reason. A halt set after the note's base voids it."""
+    gate, principal = call.text("gate", 16_000), call.principal
+    scope, account, run = call.text("scope"), call.optional("account"), call.optional("run")
+    key = run or account or "all"
+
+    def job(txn: Txn) -> Body:
+        gates.resume(txn, scope, principal, _keep_reason(txn, call), gate, account=account, run=run)
+        office.accounts.set_halt(key, HaltState.ACTIVE)
+        return {"scope": key, "state": "ACTIVE"}
+
+    body = await call.commit(office, job)
+    office.mend_latch()
+    await office.apply_halts()
+    return body
+
+
+async def enrol_key(office: Office, call: Call) -> Body:
+    """A new operator's or agent's key, by the owner's signature."""
+    data, gate, principal = call.mapping("data"), call.text("gate", 16_000), call.principal
+
+    def job(txn: Txn) -> Body:
+        txn.check_gate(gate, "key.enrol", data, principal)
+        return {"seq": txn.line("key.enrol", principal, data, gate=gate)}
+
+    return await call.commit(office, job)
+
+
+async def revoke_key(office: Office, call: Call) -> Body:
+    """A key's later signatures count no more."""
+    data, gate, principal = call.mapping("data"), call.text("gate", 16_000), call.principal
+
+    def job(txn: Txn) -> Body:
+        txn.check_gate(gate, "key.revoke", data, principal)
+        return {"seq": txn.line("key.revoke", principal, data, gate=gate)}
+
+    return await call.commit(office, job)
+
+
+async def loosen_limits(office: Office, call: Call) -> Body:
+    """Looser rules of risk.toml bind once an operator signed their digest."""
+    data, gate, principal = call.mapping("data"), call.text("gate", 16_000), call.principal
+
+    def job(txn: Txn) -> Body:
+        handle = principal.partition(":")[2]
+        rules = load_rules(office.home.risk, handle)
+        if rules.sha256 != data.get("rules_sha256"):
+            raise Refused("LIMITS_CHANGED", "risk.toml changed since it was signed.", "Sign again.")
+        txn.check_gate(gate, "limits.set", data, principal)
+        txn.blob(rules.canonical.encode())
+        return {"seq": txn.line("limits.set", principal, data, gate=gate)}
+
+    return await call.commit(office, job)
+
+
+async def refresh_limits(office: Office) -> None:
+    """Tighter values of risk.toml bind at once; looser ones wait. Unreadable: nothing starts."""
+
+    def job(txn: Txn) -> None:
+        for account, owner in txn.conn.execute("SELECT account, owner FROM account").fetchall():
+            rules = load_rules(office.home.risk, owner.partition(":")[2])
+            old = office.rules_in_force(txn, account)
+            if rules.sha256 == old.sha256 or is_loosening(rules.controls, old.controls):
+                continue
+            txn.blob(rules.canonical.encode())
+            data = {"account": account, "direction": "tighten", "rules_sha256": rules.sha256}
+            txn.line("limits.set", "system:daemon", data)
+
+    await office.write(job)
+
+
+COMMANDS: dict[str, Handler] = {
+    "candidate.submit": submit_candidate,
+    "candidate.promote": _decide_candidate("promote"),
+    "candidate.reject": _decide_candidate("reject"),
+    "candidate.revoke": _decide_candidate("revoke"),
+    "run.start": start_run,
+    "stop": stop_run,
+    "plan.approve": plans.approve,
+    "plan.reject": plans.reject,
+    "halt": set_halt,
+    "halt.resume": resume,
+    "key.enrol": enrol_key,
+    "key.revoke": revoke_key,
+    "limits.set": loosen_limits,
+}
+
+
+async def handle(office: Office, call: Call) -> Body:
+    """Run a command. Raises InalphaError; unexpected errors are the caller's to report."""
+    handler = COMMANDS.get(call.name)
+    if handler is None:
+        raise ConfigError("UNKNOWN_COMMAND", f"the daemon knows no {call.name}.", "Use equal versions.",
+                          exit_code=EXIT_CONFIG)  # fmt: skip
+    stored = await office.write(
+        lambda txn: txn.conn.execute("SELECT body FROM reply WHERE id = ?", (call.id,)).fetchone()
+    )
+    if stored is not None:
+        body: Body = json.loads(stored[0])
+        return body
+    return await handler(office, call)

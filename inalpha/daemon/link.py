@@ -1,0 +1,46 @@
+"""The daemon's seam to its runner host: load, step, stop and kill one run's runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from inalpha.model.bar import Bar
+from inalpha.model.runner import HostLost
+from inalpha.model.step import StepReply, StepRequest
+
+if TYPE_CHECKING:
+    from inalpha.daemon.actor import RunPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured when a runner was loaded."""
+
+    host: str
+    level: str
+    members: Mapping[str, Any]
+
+
+class RunnerLink:
+    """No host yet: every ask is answered as a lost host, which is retried."""
+
+    async def load(self, plan: RunPlan) -> Evidence:
+        raise HostLost("none", 0.0)
+
+    async def warm(self, run: str, bars: Sequence[Bar]) -> None:
+        raise HostLost("none", 0.0)
+
+    async def step(self, run: str, request: StepRequest) -> StepReply:
+        raise HostLost("none", 0.0)
+
+    async def stop(self, run: str) -> None:
+        raise HostLost("none", 0.0)
+
+    async def kill(self, run: str) -> None:
+        raise HostLost("none", 0.0)
+
+    def pids(self) -> dict[str, int]:
+        """Run -> pid of its runner."""
+        return {}

@@ -1,0 +1,236 @@
+"""The daemon's composition root: ledger, broker, host, commands and runs, started in this order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from nacl.signing import SigningKey
+
+from inalpha import __version__
+from inalpha.bus import envelope, slots, topics
+from inalpha.bus.client import BusClient, Will
+from inalpha.bus.command import Command, CommandServer
+from inalpha.bus.start import start_broker
+from inalpha.daemon import presence
+from inalpha.daemon.config import load_config
+from inalpha.daemon.desk import Desk, KeyRing
+from inalpha.daemon.evaluation import resume_evaluations
+from inalpha.daemon.hosting import HostChild
+from inalpha.daemon.logs import Log
+from inalpha.daemon.office import Office
+from inalpha.ledger.writer import Ledger
+from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, InalphaError
+from inalpha.model.home import Home
+
+BEAT_S = 1.0
+STOP_S = 8.0
+
+
+def run_daemon(home: Home) -> int:
+    """Supervise a home until SIGTERM. Answers the exit code; errors are on stderr as the command line's."""
+    log = Log()
+    try:
+        ledger = Ledger.open(home.root, app=f"inalpha {__version__}")
+    except InalphaError as error:
+        print(f"error: {error.code}: {error.message} {error.fix}".rstrip(), file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    try:
+        return asyncio.run(Supervisor(home, ledger, log).run())
+    except InalphaError as error:
+        log("start_failed", "error", code=error.code, text=error.message, fix=error.fix)
+        print(f"error: {error.code}: {error.message} {error.fix}".rstrip(), file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    finally:
+        ledger.close("sigterm")
+        presence.withdraw(home)
+
+
+class Supervisor:
+    """Starts everything, watches it, stops it in order."""
+
+    def __init__(self, home: Home, ledger: Ledger, log: Log) -> None:
+        self.home = home
+        self.ledger = ledger
+        self.log = log
+        self.office = Office(home, load_config(home.config), ledger, log)
+        self.instance = ledger.origin.rpartition("/")[2]
+        self._done = asyncio.Event()
+        self._exit_code = 0
+        self._beats = 0
+        self._notices = 0
+
+    async def run(self) -> int:
+        """Until a signal or a fatal error; 75 after a failed disk, so that a service manager restarts it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._done.set)
+        self.office.bind_loop()
+        self.office.fatal = self._fatal
+        await self.office.open_books()
+        run_dir = self.home.run_dir(self.instance)
+        prefer = self.office.config.bus.broker
+        self.broker = start_broker(run_dir, None if prefer == "auto" else prefer)
+        self.presence = self._make_presence(run_dir)
+        presence.announce(self.home, self.presence)
+        key = slots.read_key(run_dir, topics.DAEMON)
+        self.client = BusClient(
+            self.broker.socket, topics.DAEMON, self.broker.tokens[topics.DAEMON], self.broker.root,
+            on_connect=self._say_state, will=self._will,
+        )  # fmt: skip
+        self.host = HostChild(self.home, self.office, self.client, run_dir, self.instance, key)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self.client.start()
+            await self.host.start()
+            await self._serve_commands(run_dir, key)
+            self.office.publish = self._notice
+            await self.office.copy_latch()
+            resumed = await self.office.resume_runs()
+            await resume_evaluations(self.office)
+            self._announce(presence.RUNNING)
+            _notify("READY=1")
+            self.log("ready", pid=os.getpid(), epoch=self.ledger.epoch, broker=self.broker.kind, runs=resumed)
+            watches = (self._beat(), self._watch_broker(), self.host.watch(self._announce_changes),
+                       self.office.watch_latch(), self.office.expire_plans())  # fmt: skip
+            tasks = [asyncio.create_task(work) for work in watches]
+            for task in tasks:
+                task.add_done_callback(self._watch_ended)
+            await self._done.wait()
+        finally:
+            await self._stop(tasks)
+        return self._exit_code
+
+    def _watch_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self.office.stopping:
+            return
+        error = task.exception()
+        if error is not None:
+            self._fatal(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+    def _fatal(self, error: Exception) -> None:
+        self.log("fatal", "error", error=f"{type(error).__name__}: {error}")
+        self._exit_code = error.exit_code if isinstance(error, InalphaError) else EXIT_FAILURE
+        if self.ledger.latched:
+            self._exit_code = EXIT_TRY_AGAIN
+        self._done.set()
+
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        """No new steps; what is queued commits; then host, broker and the last state, within 10 s."""
+        self.office.stopping = True
+        _notify("STOPPING=1")
+        for task in tasks:
+            task.cancel()
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.office.quiesce()
+                await self._say_state(up=False)
+        except (TimeoutError, InalphaError) as error:
+            self.log("stop", "warning", error=repr(error))
+        await self.host.stop()
+        await self.client.close()
+        self.broker.stop()
+        self.log("stopped", epoch=self.ledger.epoch)
+
+    # What the daemon says.
+
+    def _make_presence(self, run_dir: Path) -> presence.Presence:
+        pid = os.getpid()
+        return presence.Presence(
+            pid=pid,
+            start_ticks=presence.start_ticks(pid) or 0,
+            state=presence.STARTING,
+            epoch=self.ledger.epoch,
+            run_dir=str(run_dir),
+            instance=self.instance,
+            daemon_key=bytes(slots.read_key(run_dir, topics.DAEMON).verify_key).hex(),
+            broker={"kind": self.broker.kind, "pid": self.broker.pid},
+        )
+
+    def _announce(self, state: str) -> None:
+        self.presence.state = state
+        self.presence.broker = {"kind": self.broker.kind, "pid": self.broker.pid}
+        self.presence.hosts = [self.host.describe()]
+        self.presence.runners = self.office.link.pids()
+        presence.announce(self.home, self.presence)
+
+    def _announce_changes(self) -> None:
+        self._announce(self.presence.state)
+
+    def _state(self, up: bool) -> bytes:
+        body = {
+            "epoch": self.ledger.epoch,
+            "up": up,
+            "head": self.ledger.size,
+            "broker": self.broker.kind,
+            "instance": self.instance,
+        }
+        return envelope.encode("state", body, epoch=self.ledger.epoch, now_us=envelope.wall_us())
+
+    def _will(self) -> Will:
+        return Will(topics.DAEMON_STATE, self._state(False))
+
+    async def _say_state(self, up: bool = True) -> None:
+        await self.client.publish(topics.DAEMON_STATE, self._state(up), retain=True)
+
+    def _notice(self, kind: str, ids: list[str]) -> None:
+        body = {"kind": kind, "ids": ids, "seq": self.ledger.size}
+        raw = envelope.encode("notice", body, epoch=self.ledger.epoch, now_us=envelope.wall_us())
+        self.client.post(topics.NOTICE, raw)
+
+    async def _beat(self) -> None:
+        """A beat comes from the loop that steps runs, behind a ledger job: a wedged one falls silent."""
+        runners: dict[str, int] = {}
+        while True:
+            await self.office.write(lambda txn: None)
+            self._beats += 1
+            body = {"epoch": self.ledger.epoch, "head": self.ledger.size, "n": self._beats}
+            raw = envelope.encode("beat", body, epoch=self.ledger.epoch, now_us=envelope.wall_us())
+            self.client.post(topics.DAEMON_BEAT, raw, qos=0)
+            _notify("WATCHDOG=1")
+            if runners != self.office.link.pids():
+                runners = self.office.link.pids()
+                self._announce_changes()
+            await asyncio.sleep(BEAT_S)
+
+    async def _watch_broker(self) -> None:
+        """A dead broker is started again; clients find it by themselves."""
+        while True:
+            if not self.broker.is_alive:
+                self.log("broker_restart", "warning", kind=self.broker.kind)
+                self.broker.restart()
+                self._announce_changes()
+            await asyncio.sleep(0.05)
+
+    # What it is asked.
+
+    async def _serve_commands(self, run_dir: Path, key: SigningKey) -> None:
+        ring = KeyRing(self.home, run_dir)
+        desk = Desk(self.office)
+
+        async def handler(command: Command) -> dict[str, object]:
+            return await desk.handle(command)
+
+        server = CommandServer(
+            self.client,
+            key,
+            instance=self.instance,
+            epoch=self.ledger.epoch,
+            keys=ring.find,
+            handler=handler,
+        )
+        await server.start()
+
+
+def _notify(text: str) -> None:
+    """Tell systemd, when it listens. Source: sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.connect("\0" + address[1:] if address.startswith("@") else address)
+        sender.send(text.encode())

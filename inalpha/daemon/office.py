@@ -1,0 +1,329 @@
+"""What the daemon's parts share: ledger, accounts, feeds, the host link, notices, alerts and halts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from inalpha.daemon.accounts import Accounts
+from inalpha.daemon.actor import WARMUP_BARS, RunActor, RunPlan
+from inalpha.daemon.config import Config
+from inalpha.daemon.feeds import FeedHub
+from inalpha.daemon.link import RunnerLink
+from inalpha.daemon.logs import Log
+from inalpha.daemon.record import RISK, RunFacts
+from inalpha.kernel.costs import FeeModel
+from inalpha.kernel.records import JournalEntry
+from inalpha.kernel.spec import RunSpec
+from inalpha.ledger.readers import read_blob
+from inalpha.ledger.txn import Txn
+from inalpha.ledger.writer import Ledger
+from inalpha.market.feedspec import FeedSpec
+from inalpha.model import latch
+from inalpha.model.errors import IntegrityError
+from inalpha.model.home import Home
+from inalpha.model.money import E8, e8_from_text
+from inalpha.model.states import LIVE_RUN_STATES, HaltState, strictest
+from inalpha.risk.account import Trip
+from inalpha.risk.rules import Rules, rules_from_canonical
+
+T = TypeVar("T")
+
+
+class Office:
+    """One per daemon. Everything that changes the ledger goes through `write`."""
+
+    def __init__(self, home: Home, config: Config, ledger: Ledger, log: Log) -> None:
+        self.home = home
+        self.config = config
+        self.ledger = ledger
+        self.log = log
+        self.accounts = Accounts()
+        self.feeds = FeedHub()
+        self.actors: dict[str, RunActor] = {}
+        self.link: RunnerLink = RunnerLink()
+        self.stopping = False
+        self.publish: Callable[[str, list[str]], None] = lambda kind, ids: None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.fatal: Callable[[Exception], None] = lambda error: None
+
+    async def write(self, job: Callable[[Txn], T]) -> T:
+        """Run a job in one ledger transaction on the writer's thread."""
+        return await self.ledger.run(job)
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run work beside the present task; its failure is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.log("background_error", "error", error=repr(task.exception()))
+
+    def notice(self, kind: str, ids: list[str]) -> None:
+        """Ring the doorbell: the ledger holds something new about these ids."""
+        self.publish(kind, ids)
+
+    async def open_books(self) -> None:
+        """Accounts as the ledger's lines make them."""
+        await self.write(lambda txn: self.accounts.fold(txn.conn, lambda a: self.rules_in_force(txn, a)))
+
+    async def quiesce(self) -> None:
+        """Let every run finish the step it is in, then end its task."""
+        for actor in self.actors.values():
+            async with actor.lock:
+                await actor.quiesce()
+
+    # Runs.
+
+    async def entries(self, run: str) -> list[JournalEntry]:
+        """A run's journal, read behind every transaction that is already queued."""
+
+        def job(txn: Txn) -> list[JournalEntry]:
+            rows = txn.conn.execute(
+                "SELECT n, kind, bar, input, output, head FROM journal WHERE run = ? ORDER BY n", (run,)
+            )
+            return [JournalEntry(*row) for row in rows]
+
+        return await self.write(job)
+
+    def plan_run(self, txn: Txn, run: str) -> RunPlan:
+        """Everything about a run that its mandate fixed. Raises IntegrityError when a blob is missing."""
+        query = "SELECT mandate, mandate_sha256, started_ts FROM run WHERE run = ?"
+        row = txn.conn.execute(query, (run,)).fetchone()
+        mandate = json.loads(row[0])
+        feed = FeedSpec.from_canonical(self.read_blob(mandate["feed"]["config_sha256"]).decode())
+        rules = rules_from_canonical(self.read_blob(mandate["limits_sha256"]).decode())
+        source = self.read_blob(mandate["candidate_sha256"])
+        spec = RunSpec(
+            run=run,
+            strategy_sha256=mandate["candidate_sha256"],
+            symbol=mandate["symbol"],
+            timeframe=mandate["timeframe"],
+            instrument=feed.instrument,
+            opening_cash_e8=e8_from_text(mandate["allocation"]),
+            fill=mandate["fill"],
+            fee=FeeModel("bps", self.config.account.fee_bps * E8),
+            params=mandate["params"],
+            approval=mandate["approval"],
+            warmup=0 if feed.is_finite else WARMUP_BARS,
+            data_sha256=feed.data_sha256,
+            mandate_sha256=row[1],
+            rules_sha256=mandate["limits_sha256"],
+        )
+        header = txn.conn.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
+        if header is not None:  # fees and the like are those of the run's start, whatever the file says now
+            spec = RunSpec.from_header(header[0])
+        expiry = rules.controls.plan_expiry
+        bar_s = max(1, spec.timeframe_ns // 1_000_000_000)
+        ttl_s = expiry.human_s if spec.approval == "human" else min(expiry.machine_s, bar_s)
+        facts = RunFacts(
+            run,
+            mandate["account"],
+            spec.symbol,
+            spec.instrument,
+            row[1],
+            mandate["limits_sha256"],
+            ttl_s * 10**6,
+        )
+        return RunPlan(spec, feed, source, rules, facts, mandate["expires"], row[2] * 1000)
+
+    def read_blob(self, sha256: str) -> bytes:
+        """A file behind a hash. Raises IntegrityError when it is missing."""
+        data = read_blob(self.home.root, sha256)
+        if data is None:
+            raise IntegrityError("BLOB_MISSING", f"the blob {sha256} is missing.", "Restore a backup.")
+        return data
+
+    def rules_in_force(self, txn: Txn, account: str) -> Rules:
+        """The account's rules as its last limits line named them."""
+        row = txn.conn.execute("SELECT rules_sha256 FROM limits WHERE account = ?", (account,)).fetchone()
+        if row is None:
+            raise IntegrityError("NO_LIMITS", f"account {account} never had rules.", "inalpha risk apply")
+        return rules_from_canonical(self.read_blob(row[0]).decode())
+
+    async def start_run(self, run: str) -> None:
+        """An actor for a run that the ledger holds as live."""
+
+        def job(txn: Txn) -> RunPlan:
+            plan = self.plan_run(txn, run)
+            self.accounts[plan.facts.account].open_book(run, plan.spec.symbol)
+            return plan
+
+        actor = RunActor(self, await self.write(job))
+        self.actors[run] = actor
+        actor.start()
+
+    async def resume_runs(self) -> int:
+        """Every live run of the ledger goes on."""
+        states = [state.value for state in LIVE_RUN_STATES]
+        marks = ",".join("?" * len(states))
+
+        def job(txn: Txn) -> list[str]:
+            query = f"SELECT run FROM run WHERE state IN ({marks}) ORDER BY started_seq"
+            return [row[0] for row in txn.conn.execute(query, states)]
+
+        runs = await self.write(job)
+        for run in runs:
+            await self.start_run(run)
+        return len(runs)
+
+    async def load_runner(self, actor: RunActor) -> None:
+        """A fresh, measured runner for the run; the level it was given becomes a line."""
+        plan = actor.plan
+        evidence = await self.link.load(plan)
+
+        def job(txn: Txn) -> None:
+            text = json.dumps(evidence.members, sort_keys=True, separators=(",", ":"))
+            txn.line(
+                "run.isolated",
+                "system:daemon",
+                {
+                    "run": actor.run,
+                    "host": evidence.host,
+                    "level": evidence.level,
+                    "evidence_sha256": txn.blob(text.encode()),
+                },
+            )
+
+        await self.write(job)
+
+    async def unload_runner(self, run: str, *, kill: bool) -> None:
+        """Best effort: a runner that is gone already is gone."""
+        try:
+            await (self.link.kill(run) if kill else self.link.stop(run))
+        except Exception as error:
+            self.log("unload", "warning", run, error=str(error))
+
+    # Troubles.
+
+    def record_failure(self, txn: Txn, run: str, code: str, text: str) -> None:
+        """What the operator reads of a run that failed, and the alert beside it."""
+        txn.conn.execute(
+            "INSERT INTO run_error (run, ts, code, text, retry_at) VALUES (?, ?, ?, ?, NULL)",
+            (run, txn.now_us, code, text[:500]),
+        )
+        self.alert(txn, "run_failed", run, f"{code}: {text}")
+
+    async def note_retry(self, run: str, code: str, text: str, pause_s: float) -> None:
+        def job(txn: Txn) -> None:
+            retry_at = txn.now_us + int(pause_s * 1e6)
+            txn.conn.execute(
+                "INSERT INTO run_error (run, ts, code, text, retry_at) VALUES (?, ?, ?, ?, ?)",
+                (run, txn.now_us, code, text[:500], retry_at),
+            )
+
+        await self.write(job)
+
+    def alert(self, txn: Txn, kind: str, scope: str, text: str) -> None:
+        """One open alert per kind and scope, counting repeats."""
+        cursor = txn.conn.execute(
+            "UPDATE alert SET count = count + 1, text = ? WHERE kind = ? AND scope = ? AND acked_ts IS NULL",
+            (text[:500], kind, scope),
+        )
+        if cursor.rowcount == 0:
+            txn.conn.execute(
+                "INSERT INTO alert (ts, kind, scope, text, count) VALUES (?, ?, ?, ?, 1)",
+                (txn.now_us, kind, scope, text[:500]),
+            )
+
+    # Halts.
+
+    def halt_now(self, txn: Txn, account: str, run: str) -> HaltState:
+        """The strictest state that covers a run: ledger and latch, read last before COMMIT."""
+        keys = {"all", account, run}
+        rows = txn.conn.execute("SELECT scope_key, state FROM halt").fetchall()
+        states = [HaltState(state) for key, state in rows if key in keys]
+        states += [row.state for row in latch.read_rows(self.home.latch) if row.scope_key in keys]
+        return strictest(*states)
+
+    def trip(self, txn: Txn, account: str, trips: list[Trip]) -> None:
+        """A trigger of the account: it may only reduce until a person resumes it."""
+        for trip in trips:
+            if self.accounts.halts_of(account, "")[1][1].severity >= trip.state.severity:
+                continue
+            self.set_halt(txn, "account", account, None, trip.state, RISK, f"{trip.rule} tripped")
+            self.alert(txn, "halt", account, f"{trip.rule} tripped: the account is {trip.state.value}")
+            loop = self._loop
+            if loop is not None:
+                loop.call_soon_threadsafe(lambda: self.later(self.apply_halts()))
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def bind_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def set_halt(
+        self,
+        txn: Txn,
+        scope: str,
+        account: str | None,
+        run: str | None,
+        state: HaltState,
+        actor: str,
+        reason: str,
+        proposal: str | None = None,
+    ) -> int:
+        """The halt's line; the books know at once. Answers the line's seq."""
+        seq = txn.line(
+            "halt.set",
+            actor,
+            {
+                "scope": scope,
+                "account": account,
+                "run": run,
+                "state": state.value,
+                "reason_commit": txn.commit_text(reason),
+            },
+            proposal=proposal,
+        )
+        self.accounts.set_halt(run or account or "all", state)
+        return seq
+
+    def mend_latch(self) -> None:
+        """A signed resume makes an unreadable latch anew."""
+        if latch.UNREADABLE in latch.read_rows(self.home.latch):
+            latch.create(self.home.latch)
+
+    async def apply_halts(self) -> None:
+        """Bring every live run in line with the halts in force; runs answer side by side."""
+        live = [actor for actor in self.actors.values() if not actor.ended]
+        await asyncio.gather(*(actor.halt(self.accounts.halt_of(actor.account, actor.run)) for actor in live))
+        self.notice("halt", [])
+
+    async def copy_latch(self) -> None:
+        """Rows of the latch become lines; then, under the exclusive lock, the file is emptied."""
+        rows = latch.read_rows(self.home.latch)
+        if not rows:
+            return
+
+        def job(txn: Txn) -> None:
+            for row in rows:
+                if self.accounts.scope_state(row.scope_key).severity >= row.state.severity:
+                    continue
+                reason = f"{row.reason} (latch, {row.actor})"
+                self.set_halt(txn, row.scope, row.account, row.run, row.state, "system:daemon", reason)
+
+        await self.write(job)
+        if latch.UNREADABLE not in rows:
+            latch.clear(self.home.latch, len(rows))
+        await self.apply_halts()
+
+    async def watch_latch(self) -> None:
+        """Halts that arrive without the bus bind by themselves; this makes them lines within 0.2 s."""
+        while not self.stopping:
+            await self.copy_latch()
+            await asyncio.sleep(0.2)
+
+    async def expire_plans(self) -> None:
+        """Plans whose time has passed end by the host's clock, journalled for replay."""
+        from inalpha.daemon.plans import expire_due
+
+        while not self.stopping:
+            await expire_due(self, time.time_ns() // 1000)
+            await asyncio.sleep(0.25)

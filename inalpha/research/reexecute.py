@@ -1,0 +1,265 @@
+"""A recorded run executed again: `replay` through its recorded inputs, `parity` through its bars alone.
+
+Both ask the same source in a fresh sandbox and use the same kernel, so what differs is a fact about the
+record, not about another implementation.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inalpha.kernel.gateway import DirectGateway
+from inalpha.kernel.journal import bar_from_members, context_from
+from inalpha.kernel.kernel import Kernel
+from inalpha.kernel.records import JournalEntry
+from inalpha.kernel.replay import Divergence, rebuild
+from inalpha.kernel.spec import RunSpec
+from inalpha.model.errors import InalphaError, IntegrityError
+from inalpha.model.money import multiply_e8
+from inalpha.model.runner import RunnerEnded
+from inalpha.model.step import StepReply, StepRequest
+from inalpha.risk.account import AccountBook
+from inalpha.risk.engine import RiskEngine
+from inalpha.risk.guard import PositionGuard
+from inalpha.risk.rules import Rules, rules_from_canonical
+from runners.local import LocalSandbox
+from runners.protocol import Limits
+
+Blob = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What the ledger holds of one run, enough to execute it again."""
+
+    run: str
+    spec: RunSpec
+    rules: Rules
+    source: bytes
+    entries: tuple[JournalEntry, ...]
+    head: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """steps: bars executed. divergence: None, or step, kind, field, recorded and recomputed."""
+
+    steps: int
+    divergence: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One fill that recorded run and backtest do not share; why is "" when no verdict explains it."""
+
+    intent: str
+    recorded: str | None
+    backtest: str | None
+    why: str
+
+
+def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
+    """Read a run. Raises IntegrityError when a part is missing, InalphaError for an unknown run."""
+    row = conn.execute("SELECT mandate, head FROM run WHERE run = ?", (run,)).fetchone()
+    if row is None:
+        raise InalphaError("UNKNOWN_RUN", f"there is no run {run}.", "List them: inalpha run list")
+    mandate = json.loads(row[0])
+    source, limits = blob(mandate["candidate_sha256"]), blob(mandate["limits_sha256"])
+    rows = conn.execute(
+        "SELECT n, kind, bar, input, output, head FROM journal WHERE run = ? ORDER BY n", (run,)
+    )
+    entries = tuple(JournalEntry(*row) for row in rows)
+    if source is None or limits is None:
+        raise IntegrityError(
+            "BLOB_MISSING", f"{run}: its source or its rules are missing.", "Restore a backup."
+        )
+    if not entries:
+        raise InalphaError("NO_BAR", f"{run} has no journal yet.", "Wait for its first bar.")
+    spec = RunSpec.from_header(entries[0].input)
+    return RunRecord(run, spec, rules_from_canonical(limits.decode()), source, entries, row[1])
+
+
+def limits_of(rules: Rules) -> Limits:
+    """What a runner of these rules may take."""
+    settings = rules.controls.runner_limits
+    return Limits(step_s=float(settings.bar_s), memory_bytes=settings.memory_mib << 20)
+
+
+class _Counted:
+    """The sandboxed runner, started when the first bar asks; counts and reports the bars."""
+
+    def __init__(
+        self, record: RunRecord, sandbox: LocalSandbox, progress: Callable[[int], None] | None
+    ) -> None:
+        self._record = record
+        self._progress = progress
+        self.steps = 0
+        spec = record.spec
+        self.runner = sandbox.start_run(
+            record.source,
+            spec.strategy_sha256,
+            dict(spec.params),
+            spec.instrument,
+            spec.timeframe,
+            spec.seed,
+            limits_of(record.rules),
+            run=record.run,
+        )
+
+    def warm(self, bars: Sequence[Any]) -> None:
+        self.runner.warm(bars)
+
+    def step(self, request: StepRequest) -> StepReply:
+        self.steps += 1
+        if self._progress is not None and self.steps % 50 == 0:
+            self._progress(self.steps)
+        return self.runner.step(request)
+
+
+def replay_run(
+    record: RunRecord, sandbox: LocalSandbox, progress: Callable[[int], None] | None = None
+) -> Replayed:
+    """Feed back every input and compare every output with the record."""
+    runner = _Counted(record, sandbox, progress)
+    try:
+        kernel = rebuild(
+            record.spec, RiskEngine(record.rules), record.entries, runner, guard=PositionGuard(record.rules)
+        )
+        if record.head is not None and record.head not in {entry.head for entry in record.entries}:
+            raise Divergence(kernel.bars, "bar", "head", record.head, kernel.head)
+    except Divergence as error:
+        names = ("step", "kind", "field", "recorded", "recomputed")
+        return Replayed(runner.steps, {name: getattr(error, name) for name in names})
+    except RunnerEnded as error:
+        found: dict[str, object] = {
+            "step": runner.steps, "kind": "bar", "field": "reply", "recorded": "a reply", "recomputed": error.message
+        }  # fmt: skip
+        return Replayed(runner.steps, found)
+    finally:
+        runner.runner.kill()
+    return Replayed(runner.steps, None)
+
+
+def parity_run(
+    record: RunRecord, sandbox: LocalSandbox, progress: Callable[[int], None] | None = None
+) -> tuple[int, list[Difference]]:
+    """Backtest the run's own bars; answer how many fills agree and each difference with its cause."""
+    runner = _Counted(record, sandbox, progress)
+    spec = replace(record.spec, approval="machine")
+    kernel = Kernel(
+        spec,
+        RiskEngine(record.rules),
+        DirectGateway(),
+        journal=lambda entry: None,
+        guard=PositionGuard(record.rules),
+    )
+    account = _opening_account(record)
+    found: dict[str, str] = {}
+    order: dict[str, int] = {}
+    refused: set[tuple[str, str]] = set()
+    try:
+        for entry in record.entries:
+            if entry.kind != "bar":
+                continue
+            members = json.loads(entry.input)
+            bar = bar_from_members(members["bar"], members["seq"], spec.instrument.tick_e8)
+            result = kernel.step(bar, members["received"], account.context(record.run), runner)
+            for fill in result.fills:
+                key = _key(fill.intent, fill.child, fill.n)
+                found[key] = f"{fill.side.text} {fill.quantity_lots} @ {fill.price_ticks} fee {fill.fee_e8}"
+                order[key] = fill.bar
+            refused |= {(d.intent, d.code) for d in result.decisions if d.outcome == "risk_rejected"}
+            value = multiply_e8(
+                bar.close_ticks * spec.instrument.tick_e8, result.position_lots * spec.instrument.lot_e8
+            )
+            account.mark(record.run, bar.close_time_ns, result.cash_e8 - spec.opening_cash_e8, value)
+    except RunnerEnded:
+        pass  # a run that failed by its strategy fails here too; its last bar has no reply in either
+    finally:
+        runner.runner.kill()
+    return _compare(record, found, order, refused)
+
+
+def _opening_account(record: RunRecord) -> AccountBook:
+    """The account as it stood at the run's first bar, without its other runs."""
+    start = record.spec.opening_cash_e8
+    for entry in record.entries:
+        if entry.kind == "bar":
+            start = context_from(json.loads(entry.input)["begin"]).base_cash_e8
+            break
+    account = AccountBook("parity", start, record.rules)
+    account.open_book(record.run, record.spec.symbol)
+    return account
+
+
+def _key(intent: str, child: str | None, n: int) -> str:
+    return f"{intent}:{child}" if child else intent
+
+
+def _recorded_fills(record: RunRecord) -> tuple[dict[str, str], dict[str, int]]:
+    fills: dict[str, str] = {}
+    bars: dict[str, int] = {}
+    for entry in record.entries:
+        if entry.kind != "bar":
+            continue
+        for intent, child, n, side, lots, ticks, fee, *_ in json.loads(entry.output)["fills"]:
+            key = _key(intent, child, n)
+            fills[key] = f"{'buy' if side > 0 else 'sell'} {lots} @ {ticks} fee {fee}"
+            bars[key] = entry.bar or 0
+    return fills, bars
+
+
+def _verdicts(record: RunRecord, refused: set[tuple[str, str]]) -> list[tuple[int, str]]:
+    """(bar, words) of everything that people or the account decided and a backtest cannot know.
+
+    refused: (intent, code) that risk refuses in the backtest too; those explain nothing.
+    """
+    found: list[tuple[int, str]] = []
+    pending: dict[str, int] = {}
+    for entry in record.entries:
+        if entry.kind == "command":
+            data = json.loads(entry.input)
+            kind, intent = data["kind"], data["intent"]
+            bar = entry.bar or 0
+            if kind == "approve":
+                pending.pop(intent, None)
+                if not json.loads(entry.output)["accepted"]:
+                    found.append((bar, f"the plan of {intent} was refused when it was approved"))
+            elif kind in ("reject", "expire", "cancel"):
+                pending.pop(intent, None)
+                found.append((bar, f"the plan of {intent} ended by {kind}"))
+            elif kind in ("halt", "resume", "stop"):
+                found.append((bar, f"{kind} {data['state'] or ''}".strip()))
+        elif entry.kind == "bar":
+            data = json.loads(entry.output)
+            for intent, outcome, code, *_ in data["decisions"]:
+                if outcome == "pending":
+                    pending[intent] = entry.bar or 0
+                elif outcome == "risk_rejected" and (intent, code) not in refused:
+                    found.append((entry.bar or 0, f"risk refused {intent}: {code}"))
+            if json.loads(entry.input)["lost"]:
+                found.append((entry.bar or 0, "the runner ended"))
+    found += [(bar, f"the plan of {intent} is still pending") for intent, bar in pending.items()]
+    return sorted(found)
+
+
+def _compare(
+    record: RunRecord, found: dict[str, str], found_bars: dict[str, int], refused: set[tuple[str, str]]
+) -> tuple[int, list[Difference]]:
+    recorded, recorded_bars = _recorded_fills(record)
+    verdicts = _verdicts(record, refused)
+    equal, differences = 0, []
+    for key in sorted(
+        recorded.keys() | found.keys(), key=lambda k: recorded_bars.get(k, found_bars.get(k, 0))
+    ):
+        if recorded.get(key) == found.get(key):
+            equal += 1
+            continue
+        bar = min(recorded_bars.get(key, 1 << 62), found_bars.get(key, 1 << 62))
+        before = [words for at, words in verdicts if at <= bar]
+        differences.append(Difference(key, recorded.get(key), found.get(key), before[0] if before else ""))
+    return equal, differences
