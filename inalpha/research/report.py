@@ -1,0 +1,177 @@
+"""A backtest's files: figures, fills, orders, equity, page and journal."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+import inalpha
+from inalpha.kernel.records import JournalEntry
+from inalpha.kernel.spec import RunSpec
+from inalpha.model.bar import utc_from_ns
+from inalpha.model.errors import IntegrityError
+from inalpha.model.money import text_from_e8
+from inalpha.research import returns as series
+from inalpha.research.backtest import BacktestResult
+from inalpha.research.html import report_html
+from inalpha.research.metrics import RISK_FREE_RATE, Metric, compute_metrics, periods_per_year
+
+JOURNAL_NAME = "journal.jsonl"
+
+
+def time_text(ns: int) -> str:
+    """ISO-8601 UTC, seconds where that is enough."""
+    when = utc_from_ns(ns)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ") if ns % 1_000_000_000 == 0 else when.isoformat()
+
+
+def report_dict(result: BacktestResult, metrics: Sequence[Metric]) -> dict[str, Any]:
+    """report.json as a value. Undefined figures are null."""
+    spec = result.spec
+    return {
+        "version": inalpha.__version__,
+        "run": json.loads(spec.header()),
+        "convention": spec.fill,
+        "models": {"fee": spec.fee.text, "slippage": spec.slippage.text, "limit_fill": spec.limit_fill},
+        "periods_per_year": periods_per_year(result),
+        "risk_free_rate": RISK_FREE_RATE,
+        "metrics": {metric.name: metric.value for metric in metrics},
+        "definitions": {metric.name: metric.definition for metric in metrics},
+        "denials": dict(result.denials),
+        "exits": dict(result.exits),
+        "warnings": result.warnings,
+        "error": result.error,
+        "final_equity": text_from_e8(result.final_equity_e8),
+        "head": result.head,
+    }
+
+
+def write_report(result: BacktestResult, folder: Path) -> list[Path]:
+    """Write report.json, fills.csv, orders.csv, equity.csv and report.html. Answers their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = compute_metrics(result)
+    text = json.dumps(report_dict(result, metrics), indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(report_html(result, metrics), encoding="utf-8")
+    _write_rows(folder / "fills.csv", FILL_COLUMNS, _fill_rows(result))
+    _write_rows(folder / "orders.csv", ORDER_COLUMNS, _order_rows(result))
+    _write_rows(folder / "equity.csv", EQUITY_COLUMNS, _equity_rows(result))
+    return [folder / n for n in ("report.json", "report.html", "fills.csv", "orders.csv", "equity.csv")]
+
+
+FILL_COLUMNS = ("sequence", "time", "side", "quantity", "price", "fee", "order", "reason")
+ORDER_COLUMNS = (
+    "order", "time", "side", "type", "quantity", "limit", "stop", "tif", "state", "code", "reason",
+)  # fmt: skip
+EQUITY_COLUMNS = ("time", "cash", "position", "price", "equity", "drawdown")
+
+
+def _write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+def _fill_rows(result: BacktestResult) -> Iterator[Sequence[object]]:
+    instrument = result.spec.instrument
+    for fill in result.fills:
+        yield (
+            fill.bar,
+            time_text(fill.time_ns),
+            fill.side.text,
+            instrument.quantity_text(fill.quantity_lots),
+            instrument.price_text(fill.price_ticks),
+            text_from_e8(fill.fee_e8),
+            fill.intent if fill.child is None else f"{fill.intent}:{fill.child}",
+            _cell(fill.reason),
+        )
+
+
+def _order_rows(result: BacktestResult) -> Iterator[Sequence[object]]:
+    for row in result.orders.values():
+        yield (
+            row.order,
+            time_text(row.time_ns),
+            row.side,
+            row.type,
+            row.quantity,
+            row.limit,
+            row.stop,
+            row.tif,
+            row.state,
+            row.code,
+            _cell(row.reason),
+        )
+
+
+def _equity_rows(result: BacktestResult) -> Iterator[Sequence[object]]:
+    instrument = result.spec.instrument
+    depths = series.drawdowns([result.spec.opening_cash_e8, *result.equity_e8])[1:]
+    for index, depth in enumerate(depths):
+        yield (
+            time_text(result.times_ns[index]),
+            text_from_e8(result.cash_e8[index]),
+            instrument.quantity_text(result.position_lots[index]),
+            instrument.price_text(result.close_ticks[index]),
+            text_from_e8(result.equity_e8[index]),
+            f"{depth:.6f}",
+        )
+
+
+def _cell(text: str) -> str:
+    """Strategy text as one harmless cell: a spreadsheet runs what begins with one of these."""
+    flat = " ".join(text.split())
+    return f"'{flat}" if flat[:1] in ("=", "+", "-", "@") else flat
+
+
+class JournalFile:
+    """A journal as JSON lines; use as a context manager and hand `write` to the kernel."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._encode = msgspec.json.Encoder().encode
+
+    def __enter__(self) -> JournalFile:
+        self._file = self.path.open("wb")
+        return self
+
+    def write(self, entry: JournalEntry) -> None:
+        self._file.write(self._encode(entry) + b"\n")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[JournalEntry]:
+    """The entries of a journal file. Raises IntegrityError for a line that is none."""
+    decode = msgspec.json.Decoder(JournalEntry).decode
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield decode(line)
+            except msgspec.MsgspecError as error:
+                raise IntegrityError(
+                    "BAD_JOURNAL",
+                    f"{path} line {number} is no journal entry: {error}.",
+                    detail={"line": number},
+                ) from error
+
+
+def journal_spec(entries: Iterable[JournalEntry]) -> RunSpec:
+    """The run that a journal describes. Raises IntegrityError without a readable header."""
+    first = next(iter(entries), None)
+    if first is None or first.kind != "header":
+        raise IntegrityError("BAD_JOURNAL", "the journal does not begin with a header.")
+    try:
+        return RunSpec.from_header(first.input)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError("BAD_JOURNAL", f"the journal's header is not readable: {error}.") from error
