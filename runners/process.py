@@ -68,10 +68,11 @@ class Zygote:
 
     def start(self) -> None:
         """Exec and await readiness. Raises ZygoteError with the reason."""
-        self._begin()
-        self._await_ready(ZYGOTE_START_S)
+        self.begin()
+        self.await_ready()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Exec it, without waiting. From the main thread, when the zygote is to die with this process."""
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = str(Path(__file__).resolve().parent.parent)
@@ -95,7 +96,8 @@ class Zygote:
             )
         self._control = ours
 
-    def _await_ready(self, timeout_s: float) -> None:
+    def await_ready(self, timeout_s: float = ZYGOTE_START_S) -> None:
+        """Wait until it has warmed up; any thread may. Raises ZygoteError."""
         answer = self._receive(timeout_s)
         if "ready" not in answer:
             self.close()
@@ -117,6 +119,10 @@ class Zygote:
 
     @property
     def is_alive(self) -> bool:
+        """Whether it still runs; reaps it when it does not."""
+        if self._control is not None and os.waitpid(self.pid, os.WNOHANG)[0]:
+            self._control.close()
+            self._control = None
         return self._control is not None
 
     def spawn(

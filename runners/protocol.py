@@ -503,6 +503,7 @@ class OutputMeter:
         self._hour = 0
         self._hour_began = 0.0
         self._tail = bytearray()
+        self._fresh = 0
 
     def begin_step(self) -> None:
         self._step = 0
@@ -513,6 +514,7 @@ class OutputMeter:
             self._hour_began, self._hour = now_s, 0
         self._step += len(data)
         self._hour += len(data)
+        self._fresh += len(data)
         self._tail += data
         del self._tail[: -self._limits.output_step]
         if self._step > self._limits.output_step:
@@ -524,7 +526,14 @@ class OutputMeter:
     @property
     def tail(self) -> str:
         """The last output, printable; line breaks and tabs survive."""
-        text = bytes(self._tail).decode("utf-8", "backslashreplace")
-        return "".join(
-            c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-        )
+        return _printable(bytes(self._tail))
+
+    def take_fresh(self, limit: int) -> str:
+        """What was printed since the last call, at most its last `limit` bytes."""
+        fresh, self._fresh = min(self._fresh, limit, len(self._tail)), 0
+        return _printable(bytes(self._tail[len(self._tail) - fresh :]))
+
+
+def _printable(data: bytes) -> str:
+    text = data.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)

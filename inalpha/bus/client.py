@@ -125,6 +125,10 @@ class BusClient:
         if self._client is not None and self._connected.is_set():
             await self._subscribe(self._client, [filter])
 
+    def handler_of(self, filter: str) -> Handler | None:
+        """Who gets this filter's messages now."""
+        return self._handlers.get(filter)
+
     async def unsubscribe(self, filter: str) -> None:
         """Forget a subscription."""
         self._handlers.pop(filter, None)

@@ -118,6 +118,7 @@ class HostLink:
         level: str = "sealed",
     ) -> LoadedBody:
         """Fork, lock down and load; level: the least that the mandate (or the waiver) accepts."""
+        await self.wait_up(HOST_LOST_S)
         self._runs[topics.check_run(run)] = _Run()
         body = LoadBody(
             base64.b64encode(source).decode(),
@@ -216,7 +217,8 @@ class HostLink:
 
     def _send(self, run: str, state: _Run, kind: str, body: object, identifier: str) -> None:
         raw = body if isinstance(body, msgspec.Raw) else hostwire.raw(body)
-        down = Down(self._instance, self._epoch, self.host, run, kind, state.seq, identifier, raw)
+        session = self.state.session if self.state is not None else ""
+        down = Down(self._instance, self._epoch, self.host, session, run, kind, state.seq, identifier, raw)
         payload = envelope.seal(self._key, topics.DAEMON, msgspec.json.encode(down))
         self._client.post(topics.down(self.host, run, kind), payload)
 
@@ -226,8 +228,7 @@ class HostLink:
             if levels[2:] == ["beat"]:
                 self._plain(message)
             elif levels[2:] == ["state"]:
-                self.state = msgspec.json.decode(self._plain(message).body, type=HostState)
-                self._changed.set()
+                self._stated(msgspec.json.decode(self._plain(message).body, type=HostState))
             elif levels[4:] == ["up", "log"]:
                 if self._on_log is not None and levels[3] in self._runs:
                     self._on_log(levels[3], str(msgspec.json.decode(self._plain(message).body)))
@@ -237,6 +238,22 @@ class HostLink:
             self._drop(error.code)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             self._drop("FORM")
+
+    def _stated(self, state: HostState) -> None:
+        previous, self.state = self.state, state
+        self._changed.set()
+        if previous is not None and state.up and previous.session != state.session:
+            # Another host process answers under this name: what the former one ran is gone.
+            for run in list(self._runs):
+                self._lost(run)
+
+    def _lost(self, run: str) -> None:
+        state = self._runs.pop(run)
+        error = HostLost(self.host, self.age_s)
+        if state.answer is not None and not state.answer.done():
+            state.answer.set_exception(error)
+        elif self._on_ended is not None:
+            self._on_ended(run, error)
 
     def _plain(self, message: Message) -> envelope.Envelope:
         found = envelope.decode(

@@ -20,11 +20,16 @@ Scalar = bool | int | float | str
 
 
 class Down(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Daemon to host. type: load, warm, step, stop, kill; body: the matching class below."""
+    """Daemon to host. type: load, warm, step, stop, kill; body: the matching class below.
+
+    session: the host process that is meant. A later one knows no earlier message, so without it an old
+    `load` could be played to it again.
+    """
 
     aud: str
     epoch: int
     host: str
+    session: str
     run: str
     type: str
     seq: int
@@ -87,9 +92,10 @@ class EndedBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HostState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Retained under hosts/<host>/state; the will says up=false. level None: not measured yet."""
+    """Retained under hosts/<host>/state; the will says up=false. session: new with each host process."""
 
     up: bool
+    session: str
     level: str | None
     runs: list[str]
     pid: int

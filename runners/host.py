@@ -1,0 +1,486 @@
+"""The runner host, `python -m runners.host --name NAME ...`: asks for runners, watches them, uses the bus.
+
+It holds one bus session that is limited to its own topics, and no authority: cash, risk and matching
+live in the daemon. Its level of isolation is measured at each zygote start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from nacl.signing import SigningKey
+
+from inalpha.bus import envelope, hostwire, topics
+from inalpha.bus.client import BusClient, Message, Will
+from inalpha.bus.envelope import EnvelopeError, wall_us
+from inalpha.bus.hostwire import EndedBody, HostState, LoadBody, LoadedBody, Up, WarmBody
+from inalpha.model.bar import Bar
+from inalpha.model.errors import Refused
+from inalpha.model.instrument import Instrument
+from inalpha.model.latch import read_rows
+from inalpha.model.runner import RunnerEnded
+from inalpha.model.states import HaltState
+from inalpha.model.step import StepRequest
+from runners import protocol, syscalls
+from runners.admission import MAX_RUNS, MEMORY_SHARE, admit, available_bytes
+from runners.hosted import HostedRunner
+from runners.local import demand_level, load_failure, step_error
+from runners.measure import measure
+from runners.probe import LAYERS_OF, Evidence
+from runners.process import Zygote, ZygoteError, kill_recorded, read_boot_id
+from runners.protocol import Limits
+
+UID_BASE = 60_100
+_REMEMBERED_ENDS = 256
+
+_down = msgspec.json.Decoder(hostwire.Down)
+_load = msgspec.json.Decoder(LoadBody)
+_warm = msgspec.json.Decoder(WarmBody)
+_step = msgspec.json.Decoder(StepRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the host is told at its start. Secrets come from 0600 files, never from arguments."""
+
+    name: str
+    bus: str
+    instance: str
+    epoch: int
+    token_file: Path
+    key_file: Path
+    daemon_key: bytes
+    root: str = topics.ROOT
+    latch: Path | None = None
+    is_child: bool = False
+    uid_base: int = UID_BASE
+    max_runs: int = MAX_RUNS
+    memory_share: float = MEMORY_SHARE
+    ca_file: str | None = None
+
+    @property
+    def identity(self) -> str:
+        return f"host-{self.name}"
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run on this host. last_*: the answer that a repeated request gets."""
+
+    slot: int
+    memory_bytes: int
+    seq: int
+    last_id: str
+    last_up: tuple[str, bytes] | None = None
+    runner: HostedRunner | None = None
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Host:
+    """Runs by id, one bus session, one zygote."""
+
+    def __init__(self, settings: Settings, zygote: Zygote, evidence: Evidence) -> None:
+        self._settings = settings
+        self._zygote, self._evidence = zygote, evidence
+        self._key = SigningKey(bytes.fromhex(settings.key_file.read_text(encoding="ascii").strip()))
+        self._session = envelope.new_id()
+        self._runs: dict[str, _Run] = {}
+        self._seen_loads: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: dict[str, tuple[str, bytes]] = {}
+        self._fork = asyncio.Lock()
+        self._available = available_bytes()
+        self._daemon_heard_s = time.monotonic()
+        self.dropped: dict[str, int] = {}
+        self._client = BusClient(
+            settings.bus,
+            settings.identity,
+            lambda: settings.token_file.read_text(encoding="ascii").strip(),
+            settings.root,
+            on_connect=self._connected,
+            will=lambda: Will(topics.host_state(settings.identity), self._state(is_up=False)),
+            ca_file=settings.ca_file,
+        )
+
+    async def serve(self) -> None:
+        """Until the parent is gone, or a signal asks to end."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+        await self._client.subscribe(f"hosts/{self._settings.identity}/runs/+/down/#", self._arrived)
+        await self._client.subscribe(topics.DAEMON_BEAT, self._beat)
+        await self._client.start(timeout_s=None)
+        parent = os.getppid()
+        beats = 0
+        while not ended.is_set():
+            beats += 1
+            body = self._plain("beat", hostwire.Beat(beats))
+            self._client.post(topics.host_beat(self._settings.identity), body, qos=0)
+            if self._settings.is_child and os.getppid() != parent:
+                break
+            self._check_daemon()
+            try:
+                async with asyncio.timeout(hostwire.BEAT_S):
+                    await ended.wait()
+            except TimeoutError:
+                continue
+        for run in list(self._runs):
+            await self._kill(run, RunnerEnded("killed", "the host ends"))
+        if self._client.is_connected:
+            await self._client.publish(
+                topics.host_state(self._settings.identity), self._state(is_up=False), retain=True
+            )
+        await self._client.close()
+        self._zygote.close()
+
+    # -- the bus -------------------------------------------------------------------------------------
+
+    def _plain(self, kind: str, body: object) -> bytes:
+        return envelope.encode(kind, body, epoch=self._settings.epoch, now_us=wall_us())
+
+    def _state(self, *, is_up: bool = True) -> bytes:
+        level = self._evidence.level
+        return self._plain("state", HostState(is_up, self._session, level, sorted(self._runs), os.getpid()))
+
+    async def _connected(self) -> None:
+        self._daemon_heard_s = time.monotonic()
+        self._show_state()
+
+    def _show_state(self) -> None:
+        self._client.post(topics.host_state(self._settings.identity), self._state(), retain=True)
+
+    def _beat(self, message: Message) -> None:
+        try:
+            beat = envelope.decode(
+                message.payload, topic=message.topic, is_retained=message.is_retained, now_us=wall_us()
+            )
+        except EnvelopeError as error:
+            self._drop(error.code)
+            return
+        if beat.epoch >= self._settings.epoch:
+            self._daemon_heard_s = time.monotonic()
+
+    def _check_daemon(self) -> None:
+        # A child dies with its daemon; a remote host has only the beat to tell.
+        silent_s = time.monotonic() - self._daemon_heard_s
+        if not self._settings.is_child and self._runs and silent_s > hostwire.DAEMON_LOST_S:
+            for run in list(self._runs):
+                why = RunnerEnded("host_lost", f"no beat of the daemon for {silent_s:.1f} s")
+                self._spawn(None, self._kill(run, why))
+
+    def _arrived(self, message: Message) -> None:
+        levels = message.topic.split("/")
+        try:
+            opened = envelope.unseal(
+                message.payload,
+                lambda kid: self._settings.daemon_key if kid == topics.DAEMON else None,
+                topic=message.topic,
+                is_retained=message.is_retained,
+            )
+            down = _down.decode(opened.payload)
+        except EnvelopeError as error:
+            self._drop(error.code)
+            return
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            self._drop("FORM")
+            return
+        s = self._settings
+        meant = (s.instance, s.epoch, s.identity, self._session, levels[3], levels[5])
+        if (down.aud, down.epoch, down.host, down.session, down.run, down.type) != meant:
+            self._drop("BINDING")
+            return
+        self._daemon_heard_s = time.monotonic()
+        self._accept(down)
+
+    def _accept(self, down: hostwire.Down) -> None:
+        run = self._runs.get(down.run)
+        if run is not None and down.id == run.last_id:
+            if run.last_up is not None:  # asked again: the same words once more
+                self._client.post(
+                    topics.up(self._settings.identity, down.run, run.last_up[0]), run.last_up[1]
+                )
+            return
+        if down.type == "kill":
+            self._spawn(run, self._killed(down))
+        elif down.type == "load":
+            if down.id in self._seen_loads:
+                self._drop("REPLAYED")
+                return
+            self._seen_loads.add(down.id)
+            self._spawn(None, self._loading(down))
+        elif run is None:
+            self._send(down.run, down.seq, down.id, "ended", _ended("host_lost", "this host has no such run"))
+        elif down.seq <= run.seq:
+            self._drop("SEQUENCE")
+        else:
+            run.seq, run.last_id, run.last_up = down.seq, down.id, None
+            self._spawn(run, self._serve(run, down))
+
+    def _spawn(self, run: _Run | None, work: Any) -> None:
+        tasks = run.tasks if run is not None else self._tasks
+        task = asyncio.ensure_future(work)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _send(self, run: str, seq: int, corr: str, kind: str, body: object) -> None:
+        s = self._settings
+        up = Up(s.instance, s.epoch, s.identity, run, kind, seq, corr, hostwire.raw(body))
+        payload = envelope.seal(self._key, s.identity, msgspec.json.encode(up))
+        known = self._runs.get(run)
+        if known is not None and corr and known.last_id == corr:
+            known.last_up = (kind, payload)
+        if corr and kind == "ended":
+            self._ends[corr] = (kind, payload)
+            if len(self._ends) > _REMEMBERED_ENDS:
+                del self._ends[next(iter(self._ends))]
+        self._client.post(topics.up(s.identity, run, kind), payload)
+
+    def _drop(self, code: str) -> None:
+        self.dropped[code] = self.dropped.get(code, 0) + 1
+
+    # -- runs ----------------------------------------------------------------------------------------
+
+    async def _loading(self, down: hostwire.Down) -> None:
+        await self._kill(down.run, RunnerEnded("killed", "loaded anew"))
+        try:
+            body = _load.decode(down.body)
+            limits = Limits(step_s=body.step_s, memory_bytes=body.memory_bytes)
+            budgets = [run.memory_bytes for run in self._runs.values()]
+            s = self._settings
+            admit(budgets, limits.memory_bytes, self._available, share=s.memory_share, max_runs=s.max_runs)
+            source = base64.b64decode(body.source, validate=True)
+            self._refuse_killed(down.run)
+            await self._ensure_zygote()
+            demand_level(self._evidence, body.level)
+            loaded = await self._start(down, body, source, limits)
+            self._send(down.run, down.seq, down.id, "loaded", loaded)
+        except RunnerEnded as error:
+            self._end(down, error)
+        except Refused as error:
+            self._end(down, RunnerEnded("isolation", f"{error.code}: {error.message}"))
+        except (msgspec.MsgspecError, ValueError, binascii.Error) as error:
+            self._end(down, RunnerEnded("load", f"load request refused: {error}"))
+        except (ZygoteError, OSError) as error:
+            self._end(down, RunnerEnded("killed", f"no runner could be started: {error}"))
+        self._show_state()
+
+    def _end(self, down: hostwire.Down, error: RunnerEnded) -> None:
+        self._send(down.run, down.seq, down.id, "ended", _ended_of(error))
+        self._runs.pop(down.run, None)
+
+    async def _start(self, down: hostwire.Down, body: LoadBody, source: bytes, limits: Limits) -> LoadedBody:
+        if hashlib.sha256(source).hexdigest() != body.sha256:
+            raise RunnerEnded("load", "the source is not the one that its sha256 names")
+        layers = LAYERS_OF[self._evidence.level or "process"]
+        used = {run.slot for run in self._runs.values()}
+        slot = next(n for n in range(self._settings.max_runs + 1) if n not in used)
+        uid = self._settings.uid_base + slot if os.geteuid() == 0 else None
+        run = self._runs[down.run] = _Run(slot, limits.memory_bytes, down.seq, down.id)
+        async with self._fork:
+            process = await asyncio.to_thread(self._zygote.spawn, uid=uid, limits=limits, layers=layers)
+        runner = run.runner = HostedRunner(
+            process,
+            on_end=lambda end: self._runner_ended(down.run, run, end),
+            on_output=lambda text: self._printed(down.run, text),
+        )
+        await runner.ready(layers)
+        instrument = Instrument(*body.instrument)
+        answer = await runner.ask(
+            lambda talk: talk.load(
+                down.run, source, body.sha256, body.params, instrument, body.timeframe, int(body.seed)
+            ),
+            "loading",
+            limits.load_s,
+        )
+        if isinstance(answer, protocol.Failed):
+            raise await runner.kill(load_failure(answer.error))
+        assert isinstance(answer, protocol.Loaded)
+        return LoadedBody(
+            answer.name,
+            answer.params,
+            process.pid,
+            process.start_ticks,
+            read_boot_id(),
+            uid if uid is not None else os.geteuid(),
+            self._evidence.level or "",
+            self._evidence.as_dict(),
+        )
+
+    async def _serve(self, run: _Run, down: hostwire.Down) -> None:
+        runner = run.runner
+        if runner is None:
+            return
+        limits = runner.process.limits
+        try:
+            self._refuse_killed(down.run)
+            if down.type == "step":
+                await self._step(runner, down, limits)
+            elif down.type == "warm":
+                bars = [Bar(*values) for values in _warm.decode(down.body).bars]
+                await runner.ask(lambda talk: talk.warm(bars), "warm-up", limits.warm_s)
+                self._send(down.run, down.seq, down.id, "warmed", {})
+            elif down.type == "stop":
+                await self._stop(runner, down, limits)
+        except RunnerEnded as error:
+            if runner.end is None:
+                error = await runner.kill(error)
+            self._end(down, error)
+            self._show_state()
+        except (msgspec.MsgspecError, ValueError) as error:
+            ended = await runner.kill(RunnerEnded("killed", f"request refused by the host: {error}"))
+            self._end(down, ended)
+
+    async def _step(self, runner: HostedRunner, down: hostwire.Down, limits: Limits) -> None:
+        request = _step.decode(down.body)
+        answer = await runner.ask(
+            lambda talk: talk.step(request), f"on_bar at bar {request.seq}", limits.step_s
+        )
+        assert isinstance(answer, protocol.Reply)
+        reply = protocol.step_reply(answer)
+        self._send(down.run, down.seq, down.id, "reply", reply)
+        if reply.error:
+            ended = await runner.kill(step_error(reply.error, limits))
+            self._runs.pop(down.run, None)
+            self._send(down.run, down.seq, "", "ended", _ended_of(ended))
+            self._show_state()
+
+    async def _stop(self, runner: HostedRunner, down: hostwire.Down, limits: Limits) -> None:
+        logs: list[str] = []
+        try:
+            answer = await runner.ask(lambda talk: talk.stop(), "on_stop", limits.stop_s)
+            logs = answer.logs if isinstance(answer, protocol.Stopped) else []
+        except RunnerEnded as error:
+            logs = [f"on_stop: {error}"]
+        self._send(down.run, down.seq, down.id, "ended", EndedBody("", "", "", {}, logs))
+        self._runs.pop(down.run, None)
+        await runner.kill(RunnerEnded("exit", "stopped as asked"))
+        self._show_state()
+
+    async def _killed(self, down: hostwire.Down) -> None:
+        await self._kill(down.run, RunnerEnded("killed", "killed as asked"))
+        self._send(down.run, down.seq, down.id, "ended", EndedBody("", "", "", {}, []))
+
+    async def _kill(self, name: str, why: RunnerEnded) -> None:
+        run = self._runs.get(name)
+        if run is not None and run.runner is not None:
+            await run.runner.kill(why)
+        self._runs.pop(name, None)
+
+    def _runner_ended(self, name: str, run: _Run, end: RunnerEnded) -> None:
+        """An end that no request will report."""
+        if self._runs.get(name) is run and not run.tasks and run.last_up is not None:
+            del self._runs[name]
+            self._send(name, run.seq, "", "ended", _ended_of(end))
+            self._show_state()
+
+    def _printed(self, run: str, text: str) -> None:
+        if text and run in self._runs:
+            body = self._plain("log", text)
+            self._client.post(topics.up(self._settings.identity, run, "log"), body, qos=0)
+
+    def _refuse_killed(self, run: str) -> None:
+        if self._settings.latch is None:
+            return
+        for row in read_rows(self._settings.latch):
+            binds = row.scope == "all" or (row.scope == "run" and row.run == run)
+            if binds and row.state is HaltState.KILLED:
+                raise RunnerEnded("killed", f"the halt latch says KILLED: {protocol.shown(row.reason)}")
+
+    async def _ensure_zygote(self) -> None:
+        async with self._fork:
+            if self._zygote.is_alive:
+                return
+            self._zygote = Zygote()
+            self._zygote.begin()
+            await asyncio.to_thread(self._zygote.await_ready)
+            self._evidence = await asyncio.to_thread(measure, self._zygote, _probe_uid(self._settings))
+
+
+def _ended(code: str, message: str) -> EndedBody:
+    return EndedBody(code, message, "", {}, [])
+
+
+def _ended_of(error: RunnerEnded) -> EndedBody:
+    detail = json.loads(json.dumps(error.detail, default=str))
+    return EndedBody(error.code, error.message, error.fix, detail, [])
+
+
+def _probe_uid(settings: Settings) -> int | None:
+    return settings.uid_base + settings.max_runs + 1 if os.geteuid() == 0 else None
+
+
+def _parse(arguments: list[str] | None) -> tuple[Settings, Path | None]:
+    parser = argparse.ArgumentParser(prog="python -m runners.host", description=__doc__)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--bus", required=True, help="Unix socket of the broker, or mqtts://host:port")
+    parser.add_argument("--instance", required=True)
+    parser.add_argument("--epoch", type=int, required=True)
+    parser.add_argument("--token-file", type=Path, required=True)
+    parser.add_argument("--key-file", type=Path, required=True, help="0600 file with the host's seed in hex")
+    parser.add_argument("--daemon-key", required=True, help="the daemon's public key in hex")
+    parser.add_argument("--root", default=topics.ROOT)
+    parser.add_argument("--latch", type=Path)
+    parser.add_argument("--child", action="store_true", help="die with the process that started this one")
+    parser.add_argument("--uid-base", type=int, default=UID_BASE)
+    parser.add_argument("--max-runs", type=int, default=MAX_RUNS)
+    parser.add_argument("--memory-share", type=float, default=MEMORY_SHARE)
+    parser.add_argument("--ca-file")
+    parser.add_argument("--orphans", type=Path, help="JSON list of [pid, start ticks, boot id] to end first")
+    a = parser.parse_args(arguments)
+    settings = Settings(
+        a.name,
+        a.bus,
+        a.instance,
+        a.epoch,
+        a.token_file,
+        a.key_file,
+        bytes.fromhex(a.daemon_key),
+        a.root,
+        a.latch,
+        a.child,
+        a.uid_base,
+        a.max_runs,
+        a.memory_share,
+        a.ca_file,
+    )
+    topics.check_identity(settings.identity)
+    return settings, a.orphans
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Start the zygote from the main thread, measure, then serve."""
+    settings, orphans = _parse(arguments)
+    parent = os.getppid()
+    if settings.is_child:
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent or parent == 1:
+            sys.exit("the parent is gone")
+    if orphans is not None and orphans.exists():
+        for pid, start_ticks, boot_id in json.loads(orphans.read_text(encoding="utf-8")):
+            kill_recorded(int(pid), int(start_ticks), str(boot_id))
+    zygote = Zygote()
+    zygote.start()
+    evidence = measure(zygote, _probe_uid(settings))
+
+    async def run() -> None:
+        await Host(settings, zygote, evidence).serve()
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
