@@ -1,0 +1,206 @@
+"""Early advice on a strategy file by reading it. Executes nothing and secures nothing: the sandbox does.
+
+Errors would fail in the sandbox or at the gate; warnings are the usual ways to lose money by accident.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inalpha.strategy.lint_names import (
+    ALLOWED_MODULES,
+    BANNED_CALLS,
+    BANNED_MODULES,
+    CLOCK_CALLS,
+    RECURSIVE_TA,
+)
+
+ERROR = "error"
+WARNING = "warning"
+
+_ORDERS = frozenset({"buy", "sell", "close", "target"})
+_CALLBACKS = {"on_start": 1, "on_bar": 2, "on_order_event": 2, "on_stop": 1}
+_LOOKBACK_PER_WINDOW = 15
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """line and col are 1-based; fix says what to write instead."""
+
+    line: int
+    col: int
+    level: str
+    code: str
+    message: str
+    fix: str = ""
+
+
+def lint(source: str | bytes) -> list[Finding]:
+    """Everything found, by line. An unparsable file has one finding."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        col = getattr(error, "offset", None) or 1
+        text = getattr(error, "msg", None) or str(error)
+        return [Finding(line, col, ERROR, "SYNTAX", text)]
+    found = [*_imports(tree), *_calls(tree), *_class(tree)]
+    return sorted(set(found))
+
+
+def _finding(node: ast.AST, level: str, code: str, message: str, fix: str = "") -> Finding:
+    line, col = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+    return Finding(line, col + 1, level, code, message, fix)
+
+
+def _imports(tree: ast.Module) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""] if not node.level else ["."]
+        for name in names:
+            top = name.split(".")[0]
+            if top in BANNED_MODULES or not top:
+                text = f"{name} does not work in the sandbox: no files, network or processes there"
+                yield _finding(node, ERROR, "BANNED_IMPORT", text, BANNED_MODULES.get(top, ""))
+            elif top not in ALLOWED_MODULES:
+                text = f"{name} is not known to be loaded in the sandbox"
+                fix = "Use the pure standard library, numpy, pandas, ta and inalpha."
+                yield _finding(node, WARNING, "UNKNOWN_IMPORT", text, fix)
+
+
+def _calls(tree: ast.Module) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = _dotted(node.func)
+        if name in BANNED_CALLS:
+            yield _finding(node, ERROR, "BANNED_CALL", f"{name}() does not work here", BANNED_CALLS[name])
+        elif name in CLOCK_CALLS or (name.endswith((".now", ".utcnow", ".today")) and "clock" not in name):
+            text = f"{name}() reads the wall clock: replay and backtest would differ"
+            yield _finding(node, ERROR, "WALL_CLOCK", text, "Use self.clock.now().")
+        elif name.startswith("random.") and name != "random.Random":
+            text = f"{name}() is not seeded"
+            yield _finding(node, ERROR, "UNSEEDED_RANDOM", text, "Use self.random, seeded per run.")
+        elif name.startswith(("np.random.", "numpy.random.")):
+            text = f"{name}() is not seeded"
+            yield _finding(node, ERROR, "UNSEEDED_RANDOM", text, "Use self.rng, seeded per run.")
+        elif name == "print":
+            yield _finding(node, WARNING, "PRINT", "print() is cut and dropped", "Use self.log(text).")
+        elif name == "self.ta":
+            yield from _lookback(node)
+
+
+def _lookback(node: ast.Call) -> Iterator[Finding]:
+    """A recursive function over too short a window depends on where the window begins."""
+    function = _dotted(node.args[0]).rsplit(".", 1)[-1] if node.args else ""
+    numbers = {
+        keyword.arg: keyword.value.value
+        for keyword in node.keywords
+        if isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, int)
+    }
+    if not any(keyword.arg == "lookback" for keyword in node.keywords):
+        yield _finding(
+            node, ERROR, "NO_LOOKBACK", "self.ta needs lookback=N", "State how many bars it reads."
+        )
+    lookback = numbers.get("lookback")
+    windows = [value for name, value in numbers.items() if name and "window" in name]
+    if lookback and windows and function in RECURSIVE_TA and lookback < _LOOKBACK_PER_WINDOW * max(windows):
+        wanted = _LOOKBACK_PER_WINDOW * max(windows)
+        text = f"{function} is recursive: its value over {lookback} bars depends on where they begin"
+        yield _finding(node, WARNING, "SHORT_LOOKBACK", text, f"Use lookback={wanted} or more.")
+
+
+def _class(tree: ast.Module) -> Iterator[Finding]:
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    found = [cls for cls in classes if any(_dotted(b).split(".")[-1] == "Strategy" for b in cls.bases)]
+    if len(found) != 1:
+        names = ", ".join(cls.name for cls in found) or "none"
+        node: ast.AST = found[1] if len(found) > 1 else ast.Pass(lineno=1, col_offset=0)
+        text = f"want one Strategy subclass, found {names}"
+        yield _finding(node, ERROR, "ONE_STRATEGY", text, "class Mine(Strategy): ...")
+        return
+    cls = found[0]
+    methods = {n.name: n for n in cls.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    if "on_bar" not in methods:
+        yield _finding(cls, ERROR, "NO_ON_BAR", f"{cls.name} has no on_bar", "def on_bar(self, bar): ...")
+    for name, method in methods.items():
+        yield from _method(name, method)
+    yield from _attributes(cls)
+    if "on_bar" in methods:
+        yield from _repeated_buying(methods["on_bar"], list(methods.values()))
+
+
+def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Finding]:
+    if name == "__init__":
+        text = "__init__ runs before the strategy knows its run"
+        yield _finding(method, ERROR, "TRAP_INIT", text, "Move its body to on_start.")
+    if name in _CALLBACKS:
+        is_generator = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(method))
+        if isinstance(method, ast.AsyncFunctionDef) or is_generator:
+            text = f"{name} must be neither async nor a generator"
+            yield _finding(method, ERROR, "BAD_CALLBACK", text, f"def {name}(...)")
+        arguments = method.args
+        count = len(arguments.posonlyargs) + len(arguments.args)
+        required = count - len(arguments.defaults)
+        wanted = _CALLBACKS[name]
+        if not (required <= wanted <= count) and arguments.vararg is None:
+            text = f"{name} takes self" + (" and one argument" if wanted > 1 else " alone")
+            yield _finding(method, ERROR, "BAD_CALLBACK", text)
+    for node in ast.walk(method):
+        called = _dotted(node.func) if isinstance(node, ast.Call) else ""
+        action = called.removeprefix("self.") if called.startswith("self.") else ""
+        if name == "on_start" and action in _ORDERS:
+            text = f"{called}() in on_start: there is no bar yet (NO_BAR)"
+            yield _finding(node, ERROR, "TRAP_NO_BAR", text, "Order in on_bar.")
+        if name == "on_stop" and action in _ORDERS:
+            text = f"{called}() in on_stop is ignored"
+            yield _finding(node, WARNING, "TRAP_ON_STOP", text, "Order in on_bar.")
+        if name in ("on_bar", "on_order_event") and action in ("indicator", "ta"):
+            text = f"{called}() on every bar starts a new indicator each time"
+            yield _finding(node, ERROR, "TRAP_INDICATOR", text, "Declare it once, in on_start.")
+
+
+def _attributes(cls: ast.ClassDef) -> Iterator[Finding]:
+    for node in cls.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            name = _dotted(node.targets[0])
+            if not name.startswith("_"):
+                text = f"{name} is no parameter without an annotation"
+                yield _finding(node, WARNING, "NOT_A_PARAMETER", text, f"{name}: type = value")
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
+            node.value, ast.List | ast.Dict | ast.Set
+        ):
+            text = "a mutable class attribute is shared by everything that reads it"
+            yield _finding(node, WARNING, "MUTABLE_ATTRIBUTE", text, "Create it in on_start.")
+
+
+def _repeated_buying(
+    on_bar: ast.FunctionDef | ast.AsyncFunctionDef,
+    methods: list[ast.FunctionDef | ast.AsyncFunctionDef],
+) -> Iterator[Finding]:
+    """Trap 3: an entry that looks neither at the position nor at its orders is placed on every bar."""
+    read = {
+        _dotted(node) for method in methods for node in ast.walk(method) if isinstance(node, ast.Attribute)
+    }
+    looks = any(name.startswith(("self.position", "self.orders")) for name in read)
+    for node in ast.walk(on_bar):
+        if isinstance(node, ast.Call) and _dotted(node.func) in ("self.buy", "self.sell") and not looks:
+            text = "an order on every bar: neither self.position nor self.orders is read"
+            yield _finding(node, WARNING, "TRAP_EVERY_BAR", text, "Test self.position and self.orders first.")
+
+
+def _dotted(node: ast.AST) -> str:
+    """`a.b.c` of a name or attribute chain, "" for anything else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    parts.append(node.id)
+    return ".".join(reversed(parts))
