@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from inalpha.audit import gate as notes
+from inalpha.audit.fold.base import account_of
 from inalpha.execution.mandates import mandate_digest
-from inalpha.ledger.fold import account_of
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from inalpha.audit.canonical import digest, encode
+from inalpha.audit.fold.base import account_of
 from inalpha.execution import tokens
-from inalpha.ledger.fold import account_of
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import IntegrityError, Refused
 from inalpha.model.instrument import Instrument

@@ -9,8 +9,8 @@ import sqlite3
 from importlib import resources
 from pathlib import Path
 
+from inalpha.audit.fold.base import create_projections
 from inalpha.audit.keys import sync_directory
-from inalpha.ledger.fold import create_projections, schema_text
 from inalpha.model.errors import ConfigError
 
 SCHEMA_VERSION = 1
@@ -130,6 +130,11 @@ def back_up(conn: sqlite3.Connection, target: Path) -> None:
     os.chmod(temporary, 0o600)
     os.replace(temporary, target)
     sync_directory(target.parent)
+
+
+def schema_text(name: str) -> str:
+    """A numbered migration."""
+    return resources.files("inalpha.ledger").joinpath("schema", name).read_text("utf-8")
 
 
 def split_script(text: str) -> list[str]:

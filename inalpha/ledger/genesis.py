@@ -8,11 +8,11 @@ from pathlib import Path
 from inalpha.audit import gate, keys, merkle
 from inalpha.audit.checkpoint import Checkpoint
 from inalpha.audit.event import ZERO_HASH, Event, EventError, check_event, sign_event
+from inalpha.audit.fold.apply import apply
 from inalpha.audit.head import Head, HeadFile
 from inalpha.audit.notes import Signer, SigningKey
 from inalpha.ledger import database
 from inalpha.ledger.clock import Clock
-from inalpha.ledger.projections import apply
 from inalpha.ledger.writer import GENESIS_GATE_LIFE_US, Genesis, replace_file
 from inalpha.model.errors import ConfigError, Refused
 from inalpha.model.ownership import owner_account_id

@@ -204,7 +204,8 @@ def decisions(
 ) -> list[Row]:
     """One row per intent, with what was asked and, once known, its order and fills."""
     sql = (
-        'SELECT d.*, e.side, e.quantity, e.reason, e.refusals, s.open, s.close, p.state AS plan_state, p."order",'
+        "SELECT d.*, e.side, e.quantity, e.reason, e.refusals, s.open, s.close,"
+        ' p.state AS plan_state, p."order",'
         " p.decided_by, (SELECT count(*) FROM fill f WHERE f.plan = d.plan) AS fills"
         " FROM decision d LEFT JOIN decision_detail e ON e.intent = d.intent"
         " LEFT JOIN step s ON s.run = d.run AND s.bar = d.bar LEFT JOIN plan p ON p.plan = d.plan"

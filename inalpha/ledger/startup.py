@@ -11,12 +11,12 @@ from pathlib import Path
 from inalpha.audit import keys, merkle
 from inalpha.audit.checkpoint import parse_note
 from inalpha.audit.event import EventError, parse_entry, read_event
+from inalpha.audit.fold.apply import apply, differing_table
+from inalpha.audit.fold.base import Violation, create_projections
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
 from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, Signer, parse_vkey, verify_ed25519
 from inalpha.ledger.blobs import commits_in
-from inalpha.ledger.fold import Violation, create_projections
-from inalpha.ledger.projections import apply, differing_table
 from inalpha.model.errors import ConfigError, IntegrityError
 
 PAGE = 2000

@@ -12,12 +12,12 @@ from typing import Any
 
 from inalpha.audit import merkle
 from inalpha.audit.event import Event, EventError, check_event, sign_event
+from inalpha.audit.fold.apply import apply
+from inalpha.audit.fold.base import last_number
 from inalpha.audit.gate import EnrolledKey, GateRefused, verify_gate, verify_proposal
 from inalpha.audit.notes import Signer, parse_vkey
 from inalpha.audit.schema import TWO_PERSON, gate_role
 from inalpha.ledger.clock import Reading
-from inalpha.ledger.fold import last_number
-from inalpha.ledger.projections import apply
 from inalpha.model.errors import InalphaError
 
 MAX_DRIFT_US = 1_000_000

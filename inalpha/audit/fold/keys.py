@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from inalpha.audit.event import Event
-from inalpha.ledger.fold import (
+from inalpha.audit.fold.base import (
     Violation,
     account_of,
     e8,

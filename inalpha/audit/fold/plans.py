@@ -7,7 +7,7 @@ from typing import Any
 
 from inalpha.audit.canonical import digest, encode
 from inalpha.audit.event import Event
-from inalpha.ledger.fold import (
+from inalpha.audit.fold.base import (
     Violation,
     account_of,
     e8,

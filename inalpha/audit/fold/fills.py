@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from inalpha.audit.event import Event
-from inalpha.ledger.fold import (
+from inalpha.audit.fold.base import (
     Violation,
     e8,
     last_number,
@@ -19,7 +19,7 @@ from inalpha.ledger.fold import (
     sign_of,
     take_number,
 )
-from inalpha.ledger.fold_plans import halt_state, most_allowed
+from inalpha.audit.fold.plans import halt_state, most_allowed
 from inalpha.model.money import text_from_e8
 from inalpha.model.states import HaltState
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from inalpha.audit.canonical import digest, encode
 from inalpha.audit.event import Event
-from inalpha.ledger.fold import Violation, account_of, only, require, row, take_number
+from inalpha.audit.fold.base import Violation, account_of, only, require, row, take_number
 from inalpha.model.states import STOPPED_REASONS, HaltState, strictest
 
 MANDATE_HEADER = "inalpha.audit/mandate/v1"

@@ -1,0 +1,119 @@
+"""What every fold shares: the violation, counters, ids and money as text."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+from inalpha.audit.event import Event
+from inalpha.audit.schema import gate_role
+from inalpha.model.money import E8, e8_from_text, multiply_e8, text_from_e8
+from inalpha.model.ownership import owner_account_id
+
+Fold = Callable[[sqlite3.Connection, Event], None]
+
+TABLES = (
+    "fold", "counter", "key", "nonce", "account", "position", "limits", "candidate", "run", "step", "plan",
+    "risk_check", "token", "orders", "fill", "decision", "halt", "opt_out", "proposal", "erased", "cosign",
+)  # fmt: skip
+
+
+class Violation(Exception):
+    """A line that the record must not hold. check: the invariant it breaks (I1..I19)."""
+
+    def __init__(self, check: str, reason: str) -> None:
+        super().__init__(f"{check}: {reason}")
+        self.check = check
+        self.reason = reason
+
+
+def create_projections(conn: sqlite3.Connection) -> None:
+    """Make the empty projection tables, in the ledger or in a verifier's scratch database."""
+    tables = resources.files("inalpha.audit.fold").joinpath("projections.sql").read_text("utf-8")
+    for statement in tables.split(";\n"):
+        conn.execute(statement)
+
+
+def require(holds: object, check: str, reason: str) -> None:
+    if not holds:
+        raise Violation(check, reason)
+
+
+def only(cursor: sqlite3.Cursor, check: str, reason: str) -> None:
+    """Raise unless the conditional statement changed exactly one row."""
+    if cursor.rowcount != 1:
+        raise Violation(check, reason)
+
+
+def row(conn: sqlite3.Connection, sql: str, *values: Any) -> tuple[Any, ...] | None:
+    found: tuple[Any, ...] | None = conn.execute(sql, values).fetchone()
+    return found
+
+
+def take_number(conn: sqlite3.Connection, name: str) -> None:
+    """Ids are counters without gaps: `order-7` must come right after `order-6`."""
+    prefix, _, number = name.rpartition("-")
+    require(int(number) == last_number(conn, prefix) + 1, "I17", f"{name} is out of order")
+    conn.execute("INSERT OR REPLACE INTO counter VALUES (?, ?)", (prefix, int(number)))
+
+
+def last_number(conn: sqlite3.Connection, prefix: str) -> int:
+    found = conn.execute("SELECT n FROM counter WHERE prefix = ?", (prefix,)).fetchone()
+    return int(found[0]) if found else 0
+
+
+def get(conn: sqlite3.Connection, key: str, default: str = "") -> str:
+    found = conn.execute("SELECT value FROM fold WHERE key = ?", (key,)).fetchone()
+    return str(found[0]) if found else default
+
+
+def put(conn: sqlite3.Connection, key: str, value: str) -> None:
+    conn.execute("INSERT OR REPLACE INTO fold VALUES (?, ?)", (key, value))
+
+
+def is_gated(event: Event) -> bool:
+    return gate_role(event.kind, event.actor, event.data) is not None
+
+
+def handle_of(principal: str) -> str:
+    return principal.partition(":")[2]
+
+
+def account_of(conn: sqlite3.Connection, principal: str) -> str | None:
+    """The account that a principal's work belongs to; None for `system:*`, which owns nothing."""
+    if principal.startswith("op:"):
+        return owner_account_id(handle_of(principal))
+    if principal.startswith("agent:"):
+        found = row(conn, "SELECT sponsor FROM key WHERE principal = ? ORDER BY enrolled_seq DESC", principal)
+        return owner_account_id(handle_of(found[0])) if found and found[0] else None
+    return None
+
+
+def e8(text: str) -> int:
+    """Decimal text to 1e-8 units; whole numbers, most of the traffic, without the decimal module."""
+    return int(text) * E8 if "." not in text else e8_from_text(text)
+
+
+def plus(left: str, right_e8: int) -> str:
+    return text_from_e8(e8(left) + right_e8)
+
+
+def sign_of(side: str) -> int:
+    return 1 if side == "buy" else -1
+
+
+def notional(quantity: str, price: str) -> int:
+    return multiply_e8(e8(quantity), e8(price))
+
+
+def position(conn: sqlite3.Connection, account: str, symbol: str) -> str:
+    found = row(conn, "SELECT quantity FROM position WHERE account = ? AND symbol = ?", account, symbol)
+    return str(found[0]) if found else "0"
+
+
+def reduces(side: str, quantity: str, held: str) -> bool:
+    """Whether an order can only make the position smaller."""
+    holding = e8(held)
+    return sign_of(side) * holding < 0 and e8(quantity) <= abs(holding)
