@@ -11,16 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inalpha.audit import merkle
+from inalpha.audit.context import LedgerContext
 from inalpha.audit.event import Event, EventError, check_event, sign_event
 from inalpha.audit.fold.apply import apply
 from inalpha.audit.fold.base import last_number
-from inalpha.audit.gate import EnrolledKey, GateRefused, verify_gate, verify_proposal
-from inalpha.audit.notes import Signer, parse_vkey
+from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
+from inalpha.audit.notes import Signer
 from inalpha.audit.schema import TWO_PERSON, gate_role
 from inalpha.ledger.clock import Reading
 from inalpha.model.errors import InalphaError
 
-MAX_DRIFT_US = 1_000_000
+# The record allows 1 s between the two clocks; a step is told before that is used up.
+MAX_DRIFT_US = 900_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +36,6 @@ class Tail:
     mono: int
     boot: str
     signer: Signer
-
-
-@dataclass(slots=True)
-class LedgerContext:
-    """What gates are checked against: the ledger's own rows and its committed tree."""
-
-    conn: sqlite3.Connection
-    origin: str
-    tree: merkle.Tree
-
-    def keys_named(self, name: str, key_id: bytes) -> Sequence[EnrolledKey]:
-        start = f"{name}+{key_id.hex()}+"
-        return self._keys("WHERE substr(vkey, 1, ?) = ?", len(start), start)
-
-    def keys_of(self, public: bytes) -> Sequence[EnrolledKey]:
-        return [item for item in self._keys("") if item.key.public == public]
-
-    def root(self, size: int) -> bytes | None:
-        return self.tree.root(size) if size <= self.tree.size else None
-
-    def seen(self, nonce: str) -> bool:
-        return self.conn.execute("SELECT 1 FROM nonce WHERE nonce = ?", (nonce,)).fetchone() is not None
-
-    def _keys(self, where: str, *values: object) -> list[EnrolledKey]:
-        rows = self.conn.execute(
-            f"SELECT vkey, principal, role, enrolled_seq, revoked_after FROM key {where}", values
-        )
-        return [EnrolledKey(parse_vkey(vkey), *rest) for vkey, *rest in rows if rest[1] != "log"]
 
 
 @dataclass(slots=True)

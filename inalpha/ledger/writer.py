@@ -23,13 +23,14 @@ from typing import Any, TypeVar
 
 from inalpha.audit import keys, merkle
 from inalpha.audit.checkpoint import Checkpoint
+from inalpha.audit.context import LedgerContext
 from inalpha.audit.head import Head, HeadFile
 from inalpha.audit.notes import Signer, SigningKey
 from inalpha.ledger import database
 from inalpha.ledger.blobs import drop_orphans, store
 from inalpha.ledger.clock import Clock, system_clock
 from inalpha.ledger.startup import open_chain, settle_log_key
-from inalpha.ledger.txn import LedgerContext, Tail, Txn
+from inalpha.ledger.txn import Tail, Txn
 from inalpha.model.errors import InalphaError, Refused, TryAgain
 
 T = TypeVar("T")

@@ -1,0 +1,80 @@
+"""C10: what lies behind the hashes of the lines is there and is what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import sqlite3
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inalpha.audit.event import Event
+from inalpha.audit.report import Report
+
+_COMMITS = ("rationale_commit", "reason_commit")
+# Per kind: the members whose hashes name blobs that are never erased.
+_FILES = {
+    "candidate.submit": ("sha256",),
+    "candidate.gate": ("evidence_sha256",),
+    "limits.set": ("rules_sha256",),
+    "run.isolated": ("evidence_sha256",),
+}
+
+
+@dataclass(slots=True)
+class Needed:
+    """Names of blobs with the first line that needs them."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    commits: dict[str, int] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
+
+    def collect(self, event: Event) -> None:
+        data: Any = event.data
+        for member in _FILES.get(event.kind, ()):
+            self.files.setdefault(data[member], event.seq)
+        if event.kind == "run.start":
+            self.files.setdefault(data["mandate"]["feed"]["config_sha256"], event.seq)
+        elif event.kind == "blob.erase":
+            self.erased.add(data["commit"])
+        elif event.kind == "plan.create":
+            data = data["body"]
+        for member in _COMMITS:
+            commit = data.get(member)
+            if commit is not None:
+                self.commits.setdefault(commit, event.seq)
+
+
+def check_blobs(home: Path, needed: Needed, report: Report) -> None:
+    """Recompute every hash and commitment; absent ones fail, erased ones are counted."""
+    path = home / "blobs.db"
+    try:
+        blobs = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            found = _check_rows(blobs, needed, report)
+        finally:
+            blobs.close()
+    except sqlite3.Error as error:
+        report.fail("C10", 0, f"blobs.db cannot be read: {error}")
+        return
+    for names in (needed.files, needed.commits):
+        for name, seq in names.items():
+            if name not in found and name not in needed.erased:
+                report.fail("C10", seq, f"blob {name[:16]}… is missing")
+    if needed.erased:
+        report.notes["C10"] = f"blobs and commitments; {len(needed.erased)} texts were erased by signature"
+
+
+def _check_rows(blobs: sqlite3.Connection, needed: Needed, report: Report) -> set[str]:
+    found = set()
+    for name, kind, salt, data in blobs.execute("SELECT name, kind, salt, data FROM blob"):
+        if kind == "text":
+            computed = hmac.new(salt or b"", data, hashlib.sha256).hexdigest()
+        else:
+            computed = hashlib.sha256(data).hexdigest()
+        if computed != name:
+            seq = needed.files.get(name, needed.commits.get(name, 0))
+            report.fail("C10", seq, f"blob {name[:16]}… holds other bytes")
+        found.add(name)
+    return found
