@@ -33,8 +33,8 @@ class LocalSandbox:
     """A zygote of one's own; a context manager. level: the least that is accepted ("sealed").
 
     Lower levels need the owner's waiver, which the caller has checked. Start it from the main thread:
-    the zygote ends with the thread that started it. without: layers left out; for tests alone, no
-    setting or message reaches it.
+    the zygote ends with the thread that started it. without: layers (or "namespaces") left out, and
+    environment: for tests alone, no setting or message reaches them.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class LocalSandbox:
     ) -> None:
         self._wanted = level
         self._without = without
-        self._zygote = Zygote(hash_seed=hash_seed, environment=environment)
-        self._runners: list[SandboxRunner] = []
+        self._zygote = Zygote(hash_seed=hash_seed, environment=environment, is_shared="namespaces" in without)
+        self.runners: list[SandboxRunner] = []
         self._next_slot = 0
         self._layers: frozenset[str] = frozenset()
         self.evidence = Evidence(None)
@@ -95,23 +95,29 @@ class LocalSandbox:
         limits = limits or Limits()
         process = self._zygote.spawn(uid=self._uid(), limits=limits, layers=self._layers)
         runner = SandboxRunner(process, self._layers)
-        self._runners = [r for r in self._runners if not r.is_ended]
-        self._runners.append(runner)
+        self.runners = [r for r in self.runners if not r.is_ended]
+        self.runners.append(runner)
         runner.load(run, source, sha256, params, instrument, timeframe, seed)
         return runner
 
-    def _uid(self) -> int | None:
+    @property
+    def next_uid(self) -> int:
+        """The uid that the next runner gets: its own when we are root, else ours."""
         if os.geteuid() != 0:
-            return None
-        self._next_slot = (self._next_slot + 1) % _UIDS_PER_BLOCK
+            return os.geteuid()
         block = os.getpid() % _UID_BLOCKS
         return _UID_FIRST + block * _UIDS_PER_BLOCK + self._next_slot
 
+    def _uid(self) -> int | None:
+        uid = self.next_uid
+        self._next_slot = (self._next_slot + 1) % _UIDS_PER_BLOCK
+        return uid if os.geteuid() == 0 else None
+
     def close(self) -> None:
         """End every runner and the zygote."""
-        for runner in self._runners:
+        for runner in self.runners:
             runner.kill()
-        self._runners = []
+        self.runners = []
         self._zygote.close()
 
 
@@ -260,7 +266,10 @@ class SandboxRunner:
                 if poll_ms <= 0:
                     at = f"{what} at bar {self._bar}" if what == "on_bar" else what
                     used = self.process.cpu_s() - cpu
-                    raise self._kill(self.process.deadline_passed(at, seconds, passed_s, used))
+                    late = self.process.deadline_passed(at, seconds, passed_s, used)
+                    if what == "a ping":
+                        late = RunnerEnded("between", f"{late.message} between bars")
+                    raise self._kill(late)
         except ProtocolError as error:
             raise self._kill(RunnerEnded("protocol", str(error))) from None
         except ConnectionError:

@@ -55,11 +55,19 @@ class ZygoteError(RuntimeError):
 class Zygote:
     """One fork server. Not thread-safe; spawn from one thread at a time.
 
-    environment: tests alone pass one, to show that the attack suite notices a secret in it.
+    environment, is_shared: tests alone pass them, to show that the attack suite notices a secret in the
+    environment, and the host's own namespaces.
     """
 
-    def __init__(self, *, hash_seed: int = 0, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        hash_seed: int = 0,
+        environment: Mapping[str, str] | None = None,
+        is_shared: bool = False,
+    ) -> None:
         self._environment = dict(environment or clean_environment(hash_seed))
+        self._is_shared = is_shared
         self._control: socket.socket | None = None
         self._requests = 0
         self.pid = 0
@@ -81,7 +89,7 @@ class Zygote:
         with theirs:
             self.pid = os.posix_spawn(
                 sys.executable,
-                [sys.executable, "-P", "-s", "-c", code, thread],
+                [sys.executable, "-P", "-s", "-c", code, thread, *(["shared"] if self._is_shared else [])],
                 self._environment,
                 file_actions=[
                     # The socket first: descriptors 0-2 may be anything in a host without standard streams.
@@ -309,7 +317,7 @@ class RunnerProcess:
     def _end_session(self) -> None:
         # Until the zombie is reaped its pid, which is also its session's id, is nobody else's.
         for _ in range(8):
-            found = [pid for pid in _session_members(self.pid) if pid != self.pid]
+            found = [pid for pid in session_members(self.pid) if pid != self.pid]
             for pid in found:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
@@ -357,7 +365,8 @@ def _stat_fields(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()
 
 
-def _session_members(session: int) -> list[int]:
+def session_members(session: int) -> list[int]:
+    """Every process of a session, zombies too."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():

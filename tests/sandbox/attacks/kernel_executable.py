@@ -1,0 +1,16 @@
+"""Maps memory that can be executed."""
+
+# ends: exception
+# escapes without: seccomp all
+
+import mmap
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        self.log(f"ESCAPED: {len(page)} executable bytes")

@@ -1,0 +1,17 @@
+"""Slows a bystander down."""
+
+# ends: exception
+# escapes without: seccomp all
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    victim_pid: int = 0
+
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        os.setpriority(os.PRIO_PROCESS, self.victim_pid, 19)

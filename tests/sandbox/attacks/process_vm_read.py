@@ -1,0 +1,24 @@
+"""Reads a bystander's memory."""
+
+# ends: sigsys
+# escapes without: all
+
+import ctypes
+import struct
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    victim_pid: int = 0
+    victim_address: int = 0
+
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        buffer = ctypes.create_string_buffer(16)
+        here = struct.pack("QQ", ctypes.addressof(buffer), 16)
+        there = struct.pack("QQ", self.victim_address, 16)
+        read = ctypes.CDLL(None).process_vm_readv(self.victim_pid, here, 1, there, 1, 0)
+        if read == 16:
+            self.log(f"ESCAPED: {buffer.raw!r}")
