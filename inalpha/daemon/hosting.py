@@ -102,6 +102,8 @@ class HostChild:
         )
         self._bus_link = BusRunnerLink(self._link)
         self._instance = instance
+        self._bus = client.address
+        self._daemon_key = bytes(key.verify_key).hex()
 
     async def start(self) -> None:
         """Start it and wait for its measured level. Raises TryAgain("HOST_DOWN")."""
@@ -109,7 +111,7 @@ class HostChild:
         self._office.link = self._bus_link
         self._spawn()
         state = await self._link.wait_up()
-        self._office.log("host_up", host=HOST, level=state.level, pid=self.pid)
+        self._office.log("host_up", host=HOST, isolation=state.level, pid=self.pid)
 
     @property
     def pid(self) -> int | None:
@@ -121,12 +123,16 @@ class HostChild:
 
     def _spawn(self) -> None:
         """From the main thread: the child dies with the thread that started it."""
-        uids = self._office.config.sandbox
+        sandbox = self._office.config.sandbox
+        orphans = self._run_dir / "runners.json"
+        slot = self._run_dir / "slots"
         command = [
-            sys.executable, "-P", "-m", "runners.host", "--name", HOST, "--run-dir", str(self._run_dir),
-            "--instance", self._instance, "--epoch", str(self._office.ledger.epoch),
-            "--uid-base", str(uids.uid_base), "--max-runs", str(uids.max_runs),
-            "--memory-share", str(uids.memory_share), "--latch", str(self._home.latch),
+            sys.executable, "-P", "-m", "runners.host", "--child", "--name", HOST.removeprefix("host-"),
+            "--bus", self._bus, "--instance", self._instance, "--epoch", str(self._office.ledger.epoch),
+            "--token-file", str(slot / f"{HOST}.token"), "--key-file", str(slot / f"{HOST}.seed"),
+            "--daemon-key", self._daemon_key, "--latch", str(self._home.latch), "--orphans", str(orphans),
+            "--uid-base", str(sandbox.uid_base), "--max-runs", str(sandbox.max_runs),
+            "--memory-share", str(sandbox.memory_share / 100),
         ]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         with open(self._run_dir / "host.log", "ab") as log:

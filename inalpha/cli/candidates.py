@@ -1,0 +1,245 @@
+"""`candidate`: submit, read, promote, reject, revoke."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inalpha.audit.client import sign_proposal
+from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock, unlock_agent
+from inalpha.cli.main import home_of
+from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.daemon.presence import require
+from inalpha.ledger import readers
+from inalpha.model.errors import EXIT_FAILURE, EXIT_USAGE, InalphaError, Refused
+from inalpha.model.home import Home
+
+EVALUATION_S = 300.0
+
+
+@click.group()
+def candidate() -> None:
+    """Strategy files: submitted, judged in the sandbox, promoted by a person."""
+
+
+@candidate.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--agent", metavar="NAME", help="Submit with this agent's key.")
+@click.option("--rationale", required=True, help="Why this strategy: 20 to 2,000 characters for agents.")
+@click.option("--bars", type=click.Path(exists=True, dir_okay=False), help="Bars for the gate's backtest.")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def submit(
+    ctx: click.Context,
+    file: str,
+    agent: str | None,
+    rationale: str,
+    bars: str | None,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Store FILE's bytes, run the gate, print the candidate id."""
+    home = home_of(ctx, home_override)
+    require(home)
+    source = Path(file).read_bytes()
+    lint_or_refuse(source)
+    who = unlock_agent(home, agent) if agent else unlock(home, operator, passphrase_file)
+    found = submit_candidate(home, who, source, rationale, bars)
+    if as_json:
+        emit_json(found)
+    else:
+        click.echo(f"{found['candidate']}  {found['state']}")
+        for finding in found["findings"]:
+            click.echo(f"  line {finding['line']}: {plain(finding['message'])}", err=True)
+    if found["state"] == "failed":
+        ctx.exit(EXIT_FAILURE)
+
+
+def lint_or_refuse(source: bytes) -> None:
+    """A file that can be no candidate is refused before anything is sent."""
+    from inalpha.strategy.lint import lint
+
+    errors = [finding for finding in lint(source) if finding.level == "error"]
+    if errors:
+        first = errors[0]
+        raise Refused(first.code, f"line {first.line}: {first.message}", first.fix)
+
+
+def submit_candidate(
+    home: Home, who: Operator, source: bytes, rationale: str, bars: str | None
+) -> dict[str, Any]:
+    """Submit and wait for the verdict: candidate, sha256, state, findings."""
+    import hashlib
+
+    why = Commitment.of(rationale)
+    sha256 = hashlib.sha256(source).hexdigest()
+    args: dict[str, Any] = {
+        "source": base64.b64encode(source).decode(),
+        "rationale": rationale,
+        "salt": why.salt,
+        "rationale_commit": why.commit,
+        "bars": str(Path(bars).absolute()) if bars else None,
+    }
+    if who.principal.startswith("agent:"):
+        subject = {
+            "candidate": f"cand-{sha256[:12]}", "rationale_commit": why.commit, "sha256": sha256, "size": len(source)
+        }  # fmt: skip
+        with reading(home) as reader:
+            args["proposal"] = sign_proposal(reader, who.signer, "candidate.submit", subject)
+    reply = send(home, "candidate.submit", args, who)
+    return {**reply, **_await_verdict(home, reply["candidate"])}
+
+
+def _await_verdict(home: Home, name: str) -> dict[str, Any]:
+    deadline = time.monotonic() + EVALUATION_S
+    while True:
+        with reading(home) as reader:
+            row = readers.candidate(reader, name)
+        if row["state"] != "submitted":
+            evidence = read_evidence(home, row["evidence_sha256"])
+            return {
+                "state": row["state"], "findings": evidence.get("findings", []), "error": evidence.get("error")
+            }  # fmt: skip
+        if time.monotonic() > deadline:
+            return {"state": "submitted", "findings": [], "error": "the gate is still running"}
+        time.sleep(0.05)
+
+
+def read_evidence(home: Home, sha256: str | None) -> dict[str, Any]:
+    """The gate's evidence; empty before there is any."""
+    data = readers.read_blob(home.root, sha256) if sha256 else None
+    found: dict[str, Any] = json.loads(data) if data else {}
+    return found
+
+
+@candidate.command("list")
+@home_option
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """Every candidate, oldest first."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        rows = readers.candidates(reader)
+    items = [_item(home, row) for row in rows]
+    if as_json:
+        emit_items(items)
+        return
+    columns = ("candidate", "state", "submitted_by", "submitted_at", "decided_by", "size")
+    table([[item[name] for name in columns] for item in items], columns)
+
+
+def _item(home: Home, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "candidate": row["candidate"],
+        "sha256": row["sha256"],
+        "state": row["state"],
+        "size": row["size"],
+        "submitted_by": row["submitted_by"],
+        "submitted_at": iso(row["ts"]),
+        "decided_by": row["decided_by"],
+        "rationale": readers.read_text(home.root, row["rationale_commit"]),
+    }
+
+
+@candidate.command()
+@click.argument("name", metavar="ID")
+@click.option("--source", is_flag=True, help="Print the bytes that were submitted.")
+@click.option("--diff", metavar="ID2", help="A unified diff from ID2 to ID.")
+@home_option
+@json_option
+@click.pass_context
+def show(
+    ctx: click.Context, name: str, source: bool, diff: str | None, home_override: str | None, as_json: bool
+) -> None:
+    """Evidence, findings and the decision."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        row = readers.candidate(reader, name)
+        other = readers.candidate(reader, diff) if diff else None
+    text = (readers.read_blob(home.root, row["sha256"]) or b"").decode("utf-8", "replace")
+    if source:
+        click.echo("\n".join(plain(line) for line in text.splitlines()))
+        return
+    if other is not None:
+        _print_diff(home, other, row, text)
+        return
+    evidence = read_evidence(home, row["evidence_sha256"])
+    reason = readers.read_text(home.root, row["reason_commit"])
+    if as_json:
+        emit_json({**_item(home, row), "reason": reason, "evidence": evidence})
+        return
+    click.echo(f"{row['candidate']}  {row['state']}  by {row['submitted_by']}  sha256 {row['sha256']}")
+    click.echo(f"  why      “{plain(readers.read_text(home.root, row['rationale_commit']) or 'erased')}”")
+    if row["decided_by"]:
+        click.echo(f"  decided  {row['decided_by']}: “{plain(reason or 'erased')}”")
+    for check in evidence.get("checks", []):
+        mark = "✓" if check["passed"] else "✗"
+        click.echo(f"  {mark} {check['name']}: {plain(check['detail'])}")
+    for finding in evidence.get("findings", []):
+        click.echo(f"  line {finding['line']}: {plain(finding['message'])}")
+
+
+def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str) -> None:
+    import difflib
+
+    before = (readers.read_blob(home.root, old["sha256"]) or b"").decode("utf-8", "replace")
+    lines = difflib.unified_diff(
+        before.splitlines(), text.splitlines(), old["candidate"], new["candidate"], lineterm=""
+    )
+    for line in lines:
+        click.echo(plain(line))
+
+
+def _decide(
+    ctx: click.Context, home: Home, who: Operator, action: str, name: str, reason: str
+) -> dict[str, Any]:
+    if not reason.strip():
+        raise InalphaError("REASON", "the reason is empty.", "--reason TEXT", exit_code=EXIT_USAGE)
+    with reading(home) as reader:
+        row = readers.candidate(reader, name)
+    why = Commitment.of(reason)
+    subject = {"candidate": row["candidate"], "reason_commit": why.commit, "sha256": row["sha256"]}
+    note = gate(home, who, f"candidate.{action}", subject)
+    return send(home, f"candidate.{action}", {"candidate": row["candidate"], "gate": note, **why.args()}, who)
+
+
+def _make_decision(action: str, text: str) -> None:
+    @candidate.command(action, help=text)
+    @click.argument("name", metavar="ID")
+    @click.option("--reason", required=True)
+    @signing_options
+    @home_option
+    @json_option
+    @click.pass_context
+    def decide(
+        ctx: click.Context,
+        name: str,
+        reason: str,
+        operator: str | None,
+        passphrase_file: str | None,
+        home_override: str | None,
+        as_json: bool,
+    ) -> None:
+        home = home_of(ctx, home_override)
+        require(home)
+        found = _decide(ctx, home, unlock(home, operator, passphrase_file), action, name, reason)
+        if as_json:
+            emit_json(found)
+        else:
+            click.echo(f"{found['candidate']}  {found['state']}")
+
+
+_make_decision("promote", "Sign that this sha256 may run.")
+_make_decision("reject", "Sign that this candidate may not run.")
+_make_decision("revoke", "Sign that a promoted candidate may run no more; its runs are stopped.")

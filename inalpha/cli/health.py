@@ -1,0 +1,222 @@
+"""`status`, `doctor`, `stop-daemon`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+from typing import Any
+
+import click
+
+from inalpha.audit.keys import check_private, check_secret, is_open
+from inalpha.bus.start import find_mosquitto
+from inalpha.cli.client import reading
+from inalpha.cli.main import home_of
+from inalpha.cli.options import home_option, json_option
+from inalpha.cli.output import emit_json, iso, table
+from inalpha.daemon.config import load_config
+from inalpha.daemon.presence import find, start_ticks
+from inalpha.ledger import readers
+from inalpha.model import latch
+from inalpha.model.errors import InalphaError, TryAgain
+from inalpha.model.home import Home
+from inalpha.risk.rules import load_rules
+
+STOP_S = 12.0
+
+
+@click.command()
+@home_option
+@json_option
+@click.pass_context
+def status(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """One look: daemon, broker, hosts, runs, halt, audit head."""
+    home = home_of(ctx, home_override)
+    found = read_status(home)
+    if as_json:
+        emit_json(found)
+        return
+    daemon, broker = found["daemon"], found["broker"]
+    click.echo(f"home    {found['home']}")
+    click.echo(f"daemon  {daemon['state']}  pid {daemon['pid'] or '-'}  epoch {daemon['epoch']}")
+    click.echo(f"broker  {broker['kind'] or '-'}  pid {broker['pid'] or '-'}")
+    for host in found["hosts"]:
+        click.echo(f"host    {host['name']}  pid {host['pid'] or '-'}  {host['level'] or 'not measured'}")
+    click.echo(f"halt    {found['halt']}")
+    click.echo(f"audit   {found['audit']['size']} lines, root {found['audit']['root']}")
+    columns = ("run", "state", "pid", "bars", "last_bar")
+    table([[run[name] for name in columns] for run in found["runs"]], columns)
+
+
+def read_status(home: Home) -> dict[str, Any]:
+    """What `status --json` prints; pids are None where a process is gone."""
+    presence = find(home)
+    with reading(home) as reader:
+        row = readers.status(home.root, reader)
+    states = {entry.state for entry in latch.read_rows(home.latch)}
+    worst = max([row["halt"], *(state.value for state in states)], key=_severity)
+    return {
+        "home": str(home.root),
+        "daemon": {
+            "pid": presence.pid if presence else None,
+            "state": presence.state if presence else "gone",
+            "epoch": row["epoch"],
+        },
+        "broker": {
+            "kind": presence.broker.get("kind") if presence else None,
+            "pid": _alive(presence.broker.get("pid")) if presence else None,
+        },
+        "hosts": [{**host, "pid": _alive(host.get("pid"))} for host in presence.hosts] if presence else [],
+        "runs": [
+            {
+                "run": run["run"],
+                "state": run["state"],
+                "pid": _alive(presence.runners.get(run["run"])) if presence else None,
+                "bars": run["bars"],
+                "last_bar": iso(run["last_close"]),
+            }
+            for run in row["runs"]
+        ],
+        "halt": worst,
+        "pending": row["plans"]["pending"],
+        "audit": row["audit"],
+    }
+
+
+def _severity(state: str) -> int:
+    return ("ACTIVE", "REDUCING", "HALTED", "KILLED").index(state)
+
+
+def _alive(pid: object) -> int | None:
+    return pid if isinstance(pid, int) and start_ticks(pid) is not None else None
+
+
+@click.command("stop-daemon")
+@home_option
+@json_option
+@click.pass_context
+def stop_daemon(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """Stop the daemon cleanly; its runs go on with the next one."""
+    home = home_of(ctx, home_override)
+    presence = find(home)
+    if presence is not None:
+        stop_process(presence.pid, presence.start_ticks)
+    emit_json({"stopped": presence is not None}) if as_json else click.echo(
+        f"stopped pid {presence.pid}" if presence else "no daemon was running"
+    )
+
+
+def stop_process(pid: int, ticks: int) -> None:
+    """SIGTERM to exactly this process, and wait until it has ended. Raises TryAgain after 12 s."""
+    handle = os.pidfd_open(pid)
+    try:
+        if start_ticks(pid) != ticks:
+            return
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_S
+        while start_ticks(pid) == ticks:
+            if time.monotonic() > deadline:
+                raise TryAgain("STOP", f"pid {pid} is still there after {STOP_S:.0f} s.", "Look at its log.")
+            time.sleep(0.02)
+    finally:
+        os.close(handle)
+
+
+@click.command()
+@home_option
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """Every check with a fix. Exit 0 when none fails."""
+    home = home_of(ctx, home_override)
+    checks = [
+        _python(), _sqlite(), _check("configuration", lambda: str(load_config(home.config) and "valid")),
+        _check("risk rules", lambda: f"{load_rules(home.risk).active} controls active"),
+        _check("modes", lambda: _modes(home)), _keys(home), _disk(home), _broker(), _latch(home), _sandbox(),
+    ]  # fmt: skip
+    failed = [check for check in checks if check["result"] == "fail"]
+    if as_json:
+        emit_json({"checks": checks, "passed": not failed})
+    else:
+        table(
+            [[c["result"], c["name"], c["detail"], c["fix"]] for c in checks], ("", "check", "found", "fix")
+        )
+    if failed:
+        sys.exit(1)
+
+
+def _result(name: str, result: str, detail: str, fix: str = "") -> dict[str, str]:
+    return {"name": name, "result": result, "detail": detail, "fix": fix}
+
+
+def _check(name: str, work: Any) -> dict[str, str]:
+    try:
+        return _result(name, "ok", work())
+    except InalphaError as error:
+        return _result(name, "fail", error.message, error.fix)
+
+
+def _python() -> dict[str, str]:
+    version = sys.version.split()[0]
+    ok = sys.version_info >= (3, 11)
+    return _result("python", "ok" if ok else "fail", version, "" if ok else "Install Python 3.11 or later.")
+
+
+def _sqlite() -> dict[str, str]:
+    version = sqlite3.sqlite_version_info
+    fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    fix = "" if fixed else "Older than the WAL-reset fix; the single writing connection is the protection."
+    return _result("sqlite", "ok" if fixed else "warn", sqlite3.sqlite_version, fix)
+
+
+def _modes(home: Home) -> str:
+    check_private(home.root)
+    for path in [home.root / "log.key", *home.keys.glob("*/*.key")]:
+        check_secret(path)
+    return "0700 and 0600"
+
+
+def _keys(home: Home) -> dict[str, str]:
+    opened = [path.stem for path in (home.keys / "op").glob("*.key") if is_open(path)]
+    if not opened:
+        return _result("operator keys", "ok", "sealed")
+    result = "warn" if home.demo_mark.exists() else "fail"
+    return _result(
+        "operator keys", result, f"open: {', '.join(opened)}", "Enrol a sealed key: inalpha operator add"
+    )
+
+
+def _disk(home: Home) -> dict[str, str]:
+    free = shutil.disk_usage(home.root).free
+    ok = free > 1 << 30
+    return _result("disk", "ok" if ok else "warn", f"{free >> 20} MiB free", "" if ok else "Free some space.")
+
+
+def _broker() -> dict[str, str]:
+    found = find_mosquitto()
+    return _result(
+        "broker", "ok", found or "amqtt (bundled)", "" if found else "apt-get install mosquitto is faster."
+    )
+
+
+def _latch(home: Home) -> dict[str, str]:
+    rows = latch.read_rows(home.latch)
+    if latch.UNREADABLE in rows:
+        return _result(
+            "halt latch", "fail", "unreadable: counts as KILLED", "inalpha resume all --reason TEXT"
+        )
+    return _result("halt latch", "ok", f"{len(rows)} rows")
+
+
+def _sandbox() -> dict[str, str]:
+    from runners.local import LocalSandbox
+
+    try:
+        with LocalSandbox() as sandbox:
+            return _result("sandbox", "ok", f"level {sandbox.evidence.level}")
+    except InalphaError as error:
+        return _result("sandbox", "fail", error.message, error.fix)

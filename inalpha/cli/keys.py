@@ -1,0 +1,221 @@
+"""`operator` and `agent`: whose keys count, enrolled and revoked by the owner's signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from inalpha.audit.keys import (
+    agent_name,
+    agent_path,
+    make_private,
+    new_key,
+    operator_name,
+    operator_path,
+    write_open,
+    write_sealed,
+)
+from inalpha.audit.notes import Signer
+from inalpha.cli.client import gate, read_passphrase, reading, send, unlock
+from inalpha.cli.main import home_of
+from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.output import emit_items, emit_json, table
+from inalpha.cli.setup import HANDLE
+from inalpha.daemon.presence import require
+from inalpha.ledger import readers
+from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
+from inalpha.model.home import Home
+
+
+@click.group()
+def operator() -> None:
+    """People: add, list, revoke."""
+
+
+@click.group()
+def agent() -> None:
+    """Agents, which propose and never decide: add, list, revoke."""
+
+
+def _check_handle(name: str) -> None:
+    if not HANDLE.match(name):
+        fix = "Lower-case letters, digits and hyphens, at most 36, the first no hyphen."
+        raise InalphaError("NAME", f"{name!r} cannot be a name.", fix, exit_code=EXIT_USAGE)
+
+
+def enrol(
+    home: Home, who: Any, signer: Signer, principal: str, role: str, sponsor: str | None
+) -> dict[str, Any]:
+    """Sign and send one enrolment."""
+    data = {"principal": principal, "role": role, "sponsor": sponsor, "vkey": signer.vkey.text}
+    return send(home, "key.enrol", {"data": data, "gate": gate(home, who, "key.enrol", data)}, who)
+
+
+def add_agent(home: Home, who: Any, name: str) -> dict[str, Any]:
+    """A new agent key in this home, enrolled with the signer as its sponsor."""
+    _check_handle(name)
+    path = agent_path(home.root, name)
+    if path.exists():
+        raise Refused("IDENTITY_TAKEN", f"{path} exists.", "Choose another name, or revoke it first.")
+    with reading(home) as reader:
+        origin = readers.origin(reader)
+    key = new_key()
+    make_private(path.parent)
+    found = enrol(
+        home, who, Signer(agent_name(origin, name), key), f"agent:{name}", "proposer", who.principal
+    )
+    write_open(path, key)
+    return {"principal": f"agent:{name}", "key": str(path), **found}
+
+
+@agent.command("add")
+@click.argument("name")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def agent_add(
+    ctx: click.Context,
+    name: str,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Enrol an agent's key; the signer is its sponsor."""
+    home = home_of(ctx, home_override)
+    require(home)
+    found = add_agent(home, unlock(home, operator, passphrase_file), name)
+    emit_json(found) if as_json else click.echo(f"{found['principal']}  key {found['key']}")
+
+
+@operator.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice(["operator", "owner"]), default="operator", show_default=True)
+@click.option("--insecure-no-passphrase", "is_open", is_flag=True)
+@click.option("--new-passphrase-file", type=click.Path(exists=True, dir_okay=False))
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def operator_add(
+    ctx: click.Context,
+    name: str,
+    role: str,
+    is_open: bool,
+    new_passphrase_file: str | None,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Enrol a person's key, made here."""
+    home = home_of(ctx, home_override)
+    require(home)
+    _check_handle(name)
+    path = operator_path(home.root, name)
+    if path.exists():
+        raise Refused("IDENTITY_TAKEN", f"{path} exists.", "Choose another name.")
+    who = unlock(home, operator, passphrase_file)
+    with reading(home) as reader:
+        origin = readers.origin(reader)
+    key = new_key()
+    passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
+    found = enrol(home, who, Signer(operator_name(origin, name), key), f"op:{name}", role, None)
+    if passphrase is None:
+        write_open(path, key)
+    else:
+        write_sealed(path, key, passphrase)
+    emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
+
+
+def _list(ctx: click.Context, home_override: str | None, as_json: bool, roles: tuple[str, ...]) -> None:
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        rows = [row for row in readers.keys(reader) if row["role"] in roles]
+    names = ("principal", "role", "sponsor", "enrolled_seq", "revoked_after", "vkey")
+    items = [{name: row[name] for name in names} for row in rows]
+    if as_json:
+        emit_items(items)
+    else:
+        table([[item[name] for name in names[:-1]] for item in items], names[:-1])
+
+
+@agent.command("list")
+@home_option
+@json_option
+@click.pass_context
+def agent_list(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """Agents and their sponsors."""
+    _list(ctx, home_override, as_json, ("proposer",))
+
+
+@operator.command("list")
+@home_option
+@json_option
+@click.pass_context
+def operator_list(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """People and their roles."""
+    _list(ctx, home_override, as_json, ("owner", "operator", "recovery"))
+
+
+def _revoke(
+    ctx: click.Context,
+    principal: str,
+    named: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    home = home_of(ctx, home_override)
+    require(home)
+    with reading(home) as reader:
+        rows = [
+            row
+            for row in readers.keys(reader)
+            if row["principal"] == principal and row["revoked_after"] is None and row["role"] != "recovery"
+        ]
+        size = readers.size(reader)
+    if not rows:
+        raise Refused("NO_KEY", f"{principal} has no key that counts.", "inalpha operator list")
+    who = unlock(home, named, passphrase_file)
+    data = {"principal": principal, "valid_through_seq": size - 1, "vkey": rows[-1]["vkey"]}
+    found = send(home, "key.revoke", {"data": data, "gate": gate(home, who, "key.revoke", data)}, who)
+    emit_json({"principal": principal, **found}) if as_json else click.echo(f"{principal}  revoked")
+
+
+@agent.command("revoke")
+@click.argument("name")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def agent_revoke(
+    ctx: click.Context,
+    name: str,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """An agent's later signatures count no more."""
+    _revoke(ctx, f"agent:{name}", operator, passphrase_file, home_override, as_json)
+
+
+@operator.command("revoke")
+@click.argument("name")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def operator_revoke(
+    ctx: click.Context,
+    name: str,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """A person's later signatures count no more."""
+    _revoke(ctx, f"op:{name}", operator, passphrase_file, home_override, as_json)

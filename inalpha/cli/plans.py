@@ -1,0 +1,176 @@
+"""`plan`: list, show, approve, reject."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from inalpha.cli.client import Commitment, gate, reading, send, unlock
+from inalpha.cli.main import home_of
+from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.daemon.presence import require
+from inalpha.execution.plans import plan_digest
+from inalpha.ledger import readers
+from inalpha.model.errors import EXIT_USAGE, InalphaError, IntegrityError
+
+
+@click.group()
+def plan() -> None:
+    """Plans: one proposed order each, with its digest, risk results and expiry."""
+
+
+def plan_item(row: dict[str, Any]) -> dict[str, Any]:
+    """One plan as `plan list --json` prints it."""
+    return {
+        "plan": row["plan"],
+        "state": row["state"],
+        "run": row["run"],
+        "account": row["account"],
+        "symbol": row["symbol"],
+        "side": row["side"],
+        "quantity": row["quantity"],
+        "type": row["type"],
+        "limit": row["limit"],
+        "digest": row["digest"],
+        "proposed_by": row["proposed_by"],
+        "created_at": iso(row["created_ts"]),
+        "expires_at": iso(row["expires"]),
+        "approved_by": row["decided_by"] if row["state"] == "executed" else None,
+        "decided_by": row["decided_by"],
+        "decided_at": iso(row["decided_ts"]),
+        "code": row["code"],
+        "order": row["order"],
+    }
+
+
+@plan.command("list")
+@click.option("--state", type=click.Choice(["pending", "executed", "rejected", "expired", "cancelled"]))
+@click.option("--run", "run_name", metavar="RUN")
+@home_option
+@json_option
+@click.pass_context
+def list_(
+    ctx: click.Context, state: str | None, run_name: str | None, home_override: str | None, as_json: bool
+) -> None:
+    """Plans, oldest first."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        items = [plan_item(row) for row in readers.plans(reader, state, run_name)]
+    if as_json:
+        emit_items(items)
+        return
+    columns = (
+        "plan",
+        "state",
+        "run",
+        "side",
+        "quantity",
+        "symbol",
+        "proposed_by",
+        "decided_by",
+        "expires_at",
+    )
+    table([[item[name] for name in columns] for item in items], columns)
+
+
+@plan.command()
+@click.argument("name", metavar="PLAN")
+@home_option
+@json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool) -> None:
+    """The card that a person decides by."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        card = readers.plan_card(home.root, reader, name)
+    body = json.loads(card["body"])
+    same = plan_digest(body) == card["digest"]
+    if as_json:
+        emit_json({**plan_item(card), "body": body, "rationale": card["rationale"], "risk": card["risk"],
+                   "recomputed": same})  # fmt: skip
+        return
+    click.echo(f"{name}  {card['state'].upper()}  expires {iso(card['expires'])}")
+    price = f"limit {card['limit']}" if card["limit"] else card["type"]
+    click.echo(
+        f"  {card['side'].upper()} {card['quantity']} {plain(card['symbol'])} {price}  held {card['held']}"
+    )
+    click.echo(f"  why   “{plain(card['rationale'] or 'missing')}”")
+    click.echo(f"  from  {card['run'] or card['proposed_by']}, created {iso(card['created_ts'])}")
+    for check in card["risk"]:
+        told = f"{check['rule']} {check['measured']} / {check['limit']}" if check["rule"] else ""
+        click.echo(f"  risk  {check['result']} {told}".rstrip())
+    click.echo(f"  sign  {card['digest']}  {'recomputed ✓' if same else 'DIFFERS from its body'}")
+    if card["decided_by"]:
+        click.echo(f"  done  {card['decided_by']} {iso(card['decided_ts'])} {card['code'] or ''}".rstrip())
+
+
+@plan.command()
+@click.argument("name", metavar="PLAN")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def approve(
+    ctx: click.Context,
+    name: str,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Sign one plan's digest, recomputed here; the order works from the next bar."""
+    home = home_of(ctx, home_override)
+    require(home)
+    digest = _own_digest(ctx, home_override, name)
+    who = unlock(home, operator, passphrase_file)
+    note = gate(home, who, "plan.approve", {"plan": name, "plan_sha256": digest})
+    found = send(home, "plan.approve", {"plan": name, "plan_sha256": digest, "gate": note}, who)
+    if as_json:
+        emit_json(found)
+    else:
+        click.echo(f"{name}  approved, {found['order']} works from the next bar")
+
+
+def _own_digest(ctx: click.Context, home_override: str | None, name: str) -> str:
+    """The digest of the body as stored, computed here: what is signed is what was read."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        card = readers.plan_card(home.root, reader, name)
+    digest = plan_digest(json.loads(card["body"]))
+    if digest != card["digest"]:
+        raise IntegrityError(
+            "PLAN_DIGEST_MISMATCH", f"{name} is not what was planned.", "inalpha audit verify"
+        )
+    return digest
+
+
+@plan.command()
+@click.argument("name", metavar="PLAN")
+@click.option("--reason", required=True)
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def reject(
+    ctx: click.Context,
+    name: str,
+    reason: str,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Sign a no, with its reason."""
+    home = home_of(ctx, home_override)
+    require(home)
+    if not reason.strip():
+        raise InalphaError("REASON", "the reason is empty.", "--reason TEXT", exit_code=EXIT_USAGE)
+    digest = _own_digest(ctx, home_override, name)
+    who, why = unlock(home, operator, passphrase_file), Commitment.of(reason)
+    subject = {"plan": name, "plan_sha256": digest, "reason_commit": why.commit}
+    note = gate(home, who, "plan.reject", subject)
+    found = send(home, "plan.reject", {"plan": name, "plan_sha256": digest, "gate": note, **why.args()}, who)
+    emit_json(found) if as_json else click.echo(f"{name}  rejected")

@@ -1,0 +1,383 @@
+"""`run`: start, list, show, log, stop, pause, resume, wait."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import sqlite3
+import time
+from typing import Any
+
+import click
+
+from inalpha.cli.client import Operator, gate, reading, send, unlock
+from inalpha.cli.main import home_of
+from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.daemon.config import load_config
+from inalpha.daemon.presence import find, require
+from inalpha.execution.mandates import mandate, mandate_digest
+from inalpha.ledger import readers
+from inalpha.ledger.runbook import run_money
+from inalpha.market.bars import load_bars
+from inalpha.market.feedspec import FeedSpec, split_feed
+from inalpha.model.errors import EXIT_PENDING, EXIT_USAGE, InalphaError
+from inalpha.model.home import Home
+from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.risk.rules import load_rules
+
+_DURATION = re.compile(r"(\d+)([smhd])\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@click.group()
+def run() -> None:
+    """Runs: one promoted candidate on one market, inside a signed mandate."""
+
+
+def usage(code: str, message: str, fix: str) -> InalphaError:
+    return InalphaError(code, message, fix, exit_code=EXIT_USAGE)
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of `90s`, `15m`, `12h`, `30d`."""
+    match = _DURATION.match(text)
+    if match is None or int(match[1]) == 0:
+        raise usage("DURATION", f"{text!r} is no duration.", "Write 90s, 15m, 12h or 30d.")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """`k=v` pairs as mandate parameters: integers, booleans, decimal strings or words."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise usage("PARAM", f"{pair!r} is no parameter.", "Write --param name=value.")
+        if value in ("true", "false"):
+            found[key] = value == "true"
+        else:
+            found[key] = int(value) if re.fullmatch(r"-?\d{1,15}", value) else value
+    return found
+
+
+@run.command()
+@click.argument("candidate", metavar="CAND")
+@click.option("--symbol", required=True)
+@click.option("--timeframe", required=True)
+@click.option("--feed", required=True, metavar="SPEC", help="file:PATH or replay:PATH@SPEED")
+@click.option("--account", metavar="NAME", help="The account's owner (default: the signer).")
+@click.option(
+    "--allocation", metavar="CASH", help="Opening cash of the run's book (default: the account's cash)."
+)
+@click.option("--approval", type=click.Choice(["machine", "human"]), default="machine", show_default=True)
+@click.option("--expires", default="30d", show_default=True)
+@click.option(
+    "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
+)
+@click.option("--param", "params", multiple=True, metavar="K=V")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def start(
+    ctx: click.Context,
+    candidate: str,
+    symbol: str,
+    timeframe: str,
+    feed: str,
+    account: str | None,
+    allocation: str | None,
+    approval: str,
+    expires: str,
+    fill: str,
+    params: tuple[str, ...],
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Build, show and sign the mandate; print the run's id."""
+    home = home_of(ctx, home_override)
+    require(home)
+    seconds, values = parse_duration(expires), parse_params(params)
+    spec = make_feed(home, feed, symbol, timeframe)
+    who = unlock(home, operator, passphrase_file)
+    body = build_mandate(
+        home, who.handle if account is None else account, candidate, spec,
+        allocation=allocation, approval=approval, expires_s=seconds, fill=fill, params=values,
+    )  # fmt: skip
+    if not as_json:
+        click.echo(json.dumps(body, indent=2, sort_keys=True), err=True)
+        click.echo(f"digest {mandate_digest(body)}", err=True)
+    found = sign_and_start(home, who, body, spec)
+    if as_json:
+        emit_json({**found, "mandate": body})
+    else:
+        click.echo(found["run"])
+
+
+def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
+    """The feed as the mandate names it; a defect in the file is refused here, by line."""
+    kind, path, speed = split_feed(text)
+    config = load_config(home.config)
+    market = config.market(symbol)
+    data = load_bars(path, config.instrument(symbol), timeframe, keep_tick=bool(market.tick))
+    digest = data.sha256 if kind == "replay" else ""
+    return FeedSpec(kind, str(path), symbol, timeframe, data.instrument, speed, digest)
+
+
+def build_mandate(
+    home: Home,
+    owner: str,
+    candidate: str,
+    spec: FeedSpec,
+    *,
+    allocation: str | None,
+    approval: str,
+    expires_s: int,
+    fill: str = "next_open",
+    params: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The object that will be signed, from what the ledger and risk.toml say now."""
+    with reading(home) as reader:
+        row = readers.candidate(reader, candidate)
+        account = readers.account(reader, owner)
+    try:
+        cash = text_from_e8(e8_from_text(allocation)) if allocation else account["cash"]
+    except ValueError as error:
+        raise usage("ALLOCATION", f"{allocation!r} is no amount.", "A decimal such as 25000.") from error
+    if e8_from_text(cash) <= 0:
+        raise usage("ALLOCATION", f"the allocation {cash} is not above zero.", "A decimal such as 25000.")
+    return mandate(
+        account=account["account"],
+        candidate_sha256=row["sha256"],
+        symbol=spec.symbol,
+        timeframe=spec.timeframe,
+        feed_kind=spec.kind,
+        feed_name=spec.name,
+        feed_sha256=spec.sha256,
+        allocation=cash,
+        limits_sha256=load_rules(home.risk, owner).sha256,
+        approval=approval,
+        expires_us=time.time_ns() // 1000 + expires_s * 1_000_000,
+        fill=fill,
+        params=params,
+    )
+
+
+def sign_and_start(home: Home, who: Operator, body: dict[str, Any], spec: FeedSpec) -> dict[str, Any]:
+    """Sign the mandate and hand it to the daemon."""
+    subject = {"mandate": body, "mandate_sha256": mandate_digest(body)}
+    note = gate(home, who, "run.start", subject)
+    return send(home, "run.start", {"mandate": body, "feed": spec.canonical(), "gate": note}, who)
+
+
+def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:
+    """One run as `run show --json` prints it."""
+    money = run_money(reader, row["run"])
+    errors = readers.run_errors(reader, row["run"], 1)
+    found = find(home)
+    return {
+        "run": row["run"],
+        "candidate": row["candidate"],
+        "sha256": row["sha256"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "account": row["account"],
+        "symbol": row["symbol"],
+        "timeframe": row["timeframe"],
+        "approval": row["approval"],
+        "feed": row["feed_kind"],
+        "halt": readers.halt_of(reader, row["account"], row["run"]).value,
+        "bars": row["bars"],
+        "intents": row["intents"],
+        "fills": row["fills"],
+        "refused": row["refused"],
+        "pending": readers.count(reader, "plan", f"state = 'pending' AND run = '{row['run']}'"),
+        "position": row["position"],
+        "equity": money.equity if money else row["allocation"],
+        "cash": money.cash if money else row["allocation"],
+        "realised": money.realised if money else "0",
+        "unrealised": money.unrealised if money else "0",
+        "fees": money.fees if money else "0",
+        "isolation": row["level"],
+        "host": row["host"],
+        "pid": found.runners.get(row["run"]) if found else None,
+        "last_bar": iso(row["last_close"]),
+        "started_by": row["started_by"],
+        "started_at": iso(row["started_ts"]),
+        "expires_at": iso(row["expires"]),
+        "error": f"{errors[0]['code']}: {errors[0]['text']}" if errors else None,
+        "journal_head": row["head"],
+    }
+
+
+@run.command("list")
+@home_option
+@json_option
+@click.pass_context
+def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """Every run, oldest first."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        items = [run_item(home, reader, row) for row in readers.runs(reader)]
+    if as_json:
+        emit_items(items)
+        return
+    columns = ("run", "state", "reason", "symbol", "timeframe", "approval", "bars", "fills", "position", "equity",
+               "last_bar", "error")  # fmt: skip
+    table([[item[name] for name in columns] for item in items], columns)
+
+
+@run.command()
+@click.argument("name", metavar="RUN")
+@home_option
+@json_option
+@click.pass_context
+def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool) -> None:
+    """One run: state, money, isolation, last error."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        item = run_item(home, reader, readers.run(reader, name))
+    if as_json:
+        emit_json(item)
+        return
+    for key, value in item.items():
+        click.echo(f"{key:13} {plain('-' if value is None else value)}")
+
+
+@run.command()
+@click.argument("name", metavar="RUN")
+@click.option("--follow", is_flag=True, help="Go on as new entries arrive.")
+@home_option
+@json_option
+@click.pass_context
+def log(ctx: click.Context, name: str, follow: bool, home_override: str | None, as_json: bool) -> None:
+    """The run's journal: what it saw, asked and got, and its strategy's own words."""
+    home = home_of(ctx, home_override)
+    after = -1
+    while True:
+        with reading(home) as reader:
+            row = readers.run(reader, name)
+            entries = readers.journal(reader, name, after)
+        for entry in entries:
+            after = entry["n"]
+            _print_entry(entry, as_json)
+        if entries:
+            continue
+        if not follow or not row["is_live"]:
+            return
+        time.sleep(0.2)
+
+
+def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
+    inputs, outputs = json.loads(entry["input"]), json.loads(entry["output"])
+    if as_json:
+        body = {"schema": 1, "seq": entry["n"], "kind": entry["kind"], "bar": entry["bar"], "input": inputs,
+                "output": outputs, "head": entry["head"]}  # fmt: skip
+        click.echo(json.dumps(body, ensure_ascii=False))
+        return
+    if entry["kind"] == "bar":
+        reply = outputs["reply"] or {"logs": [], "error": "", "intents": []}
+        told = [f"{len(reply['intents'])} intents"] if reply["intents"] else []
+        told += [f"{len(outputs['fills'])} fills"] if outputs["fills"] else []
+        told += [f"error {reply['error']}"] if reply["error"] else []
+        told += [f"“{text}”" for text in reply["logs"]]
+        click.echo(plain(f"{iso(inputs['bar'][1] // 1000)} bar {inputs['seq']} {', '.join(told)}").rstrip())
+    elif entry["kind"] == "command":
+        click.echo(
+            plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip()
+        )
+    elif entry["kind"] == "anomaly":
+        click.echo(plain(f"{inputs['kind']} {inputs['detail']}"))
+
+
+@run.command()
+@click.argument("name", metavar="RUN")
+@home_option
+@json_option
+@click.pass_context
+def stop(ctx: click.Context, name: str, home_override: str | None, as_json: bool) -> None:
+    """End a run; its position stays open. Needs no key."""
+    home = home_of(ctx, home_override)
+    found = send(home, "stop", {"run": name, "user": getpass.getuser()})
+    emit_json(found) if as_json else click.echo(f"{name}  stopped")
+
+
+@run.command()
+@click.argument("name", metavar="RUN")
+@click.option("--reason", default="paused", show_default=True)
+@home_option
+@json_option
+@click.pass_context
+def pause(ctx: click.Context, name: str, reason: str, home_override: str | None, as_json: bool) -> None:
+    """REDUCING: no entries, exits run. Resuming is signed."""
+    home = home_of(ctx, home_override)
+    args = {"scope": "run", "run": name, "state": "REDUCING", "reason": reason, "user": getpass.getuser()}
+    found = send(home, "halt", args)
+    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
+
+
+@run.command()
+@click.argument("name", metavar="RUN")
+@click.option("--reason", required=True)
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def resume(
+    ctx: click.Context,
+    name: str,
+    reason: str,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Lift this run's halt, signed, with a reason."""
+    from inalpha.cli.safety import sign_resume
+
+    home = home_of(ctx, home_override)
+    require(home)
+    found = sign_resume(home, unlock(home, operator, passphrase_file), name, reason)
+    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
+
+
+@run.command()
+@click.argument("name", metavar="RUN")
+@click.option("--timeout", "timeout_s", type=float, default=None, metavar="S", help="Default: for ever.")
+@click.option("--state", default="stopped", show_default=True, help="Also: failed, running.")
+@home_option
+@json_option
+@click.pass_context
+def wait(
+    ctx: click.Context,
+    name: str,
+    timeout_s: float | None,
+    state: str,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Exit 0 once the run has reached the state, 5 when a plan of it still awaits a person, 75 on timeout."""
+    home = home_of(ctx, home_override)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        with reading(home) as reader:
+            item = run_item(home, reader, readers.run(reader, name))
+        if item["state"] == state:
+            emit_json(item) if as_json else click.echo(f"{name}  {state}")
+            return
+        if item["state"] in ("stopped", "failed"):
+            why = item["error"] or item["reason"]
+            raise InalphaError("RUN_STATE", f"{name} is {item['state']}: {why}.", f"It will not be {state}.")
+        if deadline is not None and time.monotonic() > deadline:
+            if item["pending"]:
+                raise InalphaError(
+                    "PENDING", f"{name} waits for a person: {item['pending']} pending.", "inalpha plan list",
+                    exit_code=EXIT_PENDING,
+                )  # fmt: skip
+            raise InalphaError("TIMEOUT", f"{name} is {item['state']} at bar {item['bars']}.", "Wait longer.",
+                               exit_code=75)  # fmt: skip
+        time.sleep(0.05)

@@ -1,0 +1,243 @@
+"""`halt`, `resume` and `risk`: tightening is free, loosening is signed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import signal
+import time
+from typing import Any
+
+import click
+
+from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
+from inalpha.cli.main import home_of
+from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.output import emit_json, plain, table
+from inalpha.daemon.presence import find, require
+from inalpha.ledger import readers
+from inalpha.model import latch
+from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
+from inalpha.model.home import Home
+from inalpha.model.ownership import owner_account_id
+from inalpha.model.states import HaltState
+from inalpha.risk.rules import is_loosening, load_rules, parse_rules, rules_from_canonical
+
+ANSWER_S = 1.0
+
+
+def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]:
+    """The members that name a scope in lines, latch rows and commands."""
+    with reading(home) as reader:
+        if run is not None:
+            readers.run(reader, run)
+            return {"scope": "run", "run": run, "account": None}
+        if account is not None:
+            return {"scope": "account", "run": None, "account": readers.account(reader, account)["account"]}
+    return {"scope": "all", "run": None, "account": None}
+
+
+@click.command()
+@click.option("--run", "run_name", metavar="RUN")
+@click.option("--account", metavar="NAME")
+@click.option("--all", "everything", is_flag=True, help="Every account and run (the default).")
+@click.option("--kill", is_flag=True, help="KILLED: runners end too.")
+@click.option("--reason", required=True)
+@home_option
+@json_option
+@click.pass_context
+def halt(
+    ctx: click.Context,
+    run_name: str | None,
+    account: str | None,
+    everything: bool,
+    kill: bool,
+    reason: str,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """HALTED: no order works, positions stay. Needs no key; works with the daemon hung or gone."""
+    home = home_of(ctx, home_override)
+    if sum((run_name is not None, account is not None, everything)) > 1:
+        raise InalphaError("SCOPE", "name one scope.", "--run R, --account A or --all.", exit_code=EXIT_USAGE)
+    scope = scope_of(home, run_name, account)
+    found = set_halt(home, scope, HaltState.KILLED if kill else HaltState.HALTED, reason)
+    if as_json:
+        emit_json(found)
+        return
+    click.echo(f"{found['scope']}  {found['state']}  {found['by']}")
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def set_halt(home: Home, scope: dict[str, Any], state: HaltState, reason: str) -> dict[str, Any]:
+    """Row first for a kill; a plain halt asks the daemon and latches when it does not answer in 1 s."""
+    warnings: list[str] = []
+    by = "daemon"
+    row = latch.LatchRow(
+        scope["scope"], state, f"cli:{getpass.getuser()}", reason, time.time_ns() // 1000, scope["account"],
+        scope["run"],
+    )  # fmt: skip
+    if state is HaltState.KILLED:
+        by = _latch(home, row, warnings)
+        _kill_runners(home, scope)
+    try:
+        send(home, "halt", {**scope, "state": state.value, "reason": reason, "user": getpass.getuser()}, None,
+             ANSWER_S)  # fmt: skip
+    except InalphaError as error:
+        if error.code not in ("NO_DAEMON", "NO_REPLY", "NO_STATE", "BUS_DOWN", "NO_SLOT"):
+            raise
+        if state is not HaltState.KILLED:
+            by = _latch(home, row, warnings)
+    except OSError:
+        if state is not HaltState.KILLED:
+            by = _latch(home, row, warnings)
+    return {"scope": row.scope_key, "state": state.value, "by": by, "warnings": warnings}
+
+
+def _latch(home: Home, row: latch.LatchRow, warnings: list[str]) -> str:
+    if not latch.append_row(home.latch, row):
+        warnings.append("a transaction was in flight when the latch was set; it may still commit")
+    return "latch"
+
+
+def _kill_runners(home: Home, scope: dict[str, Any]) -> None:
+    """By recorded pid, only while the recorded daemon's file names it; the host reaps."""
+    found = find(home)
+    if found is None:
+        return
+    for run, pid in found.runners.items():
+        if scope["run"] not in (None, run):
+            continue
+        if scope["account"] is not None:
+            with reading(home) as reader:
+                if readers.run(reader, run)["account"] != scope["account"]:
+                    continue
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict[str, Any]:
+    """Lift a halt on `all`, a run or an account by a signed note with a reason."""
+    if not reason.strip():
+        raise InalphaError("REASON", "the reason is empty.", "--reason TEXT", exit_code=EXIT_USAGE)
+    if scope_name == "all":
+        scope = scope_of(home, None, None)
+    elif scope_name.startswith("run-"):
+        scope = scope_of(home, scope_name, None)
+    else:
+        scope = scope_of(home, None, scope_name)
+    why = Commitment.of(reason)
+    subject = {**scope, "reason_commit": why.commit}
+    note = gate(home, who, "halt.resume", subject)
+    return send(home, "halt.resume", {**scope, "gate": note, **why.args()}, who)
+
+
+@click.command()
+@click.argument("scope", metavar="SCOPE")
+@click.option("--reason", required=True)
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def resume(
+    ctx: click.Context,
+    scope: str,
+    reason: str,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Lift the halt of SCOPE (all, run-N or an account's owner), signed, with a reason."""
+    home = home_of(ctx, home_override)
+    require(home)
+    found = sign_resume(home, unlock(home, operator, passphrase_file), scope, reason)
+    emit_json(found) if as_json else click.echo(f"{found['scope']}  {found['state']}")
+
+
+@click.group()
+def risk() -> None:
+    """The rules in force: show, check a file, apply looser ones."""
+
+
+@risk.command("show")
+@click.option("--account", metavar="NAME")
+@home_option
+@json_option
+@click.pass_context
+def show(ctx: click.Context, account: str | None, home_override: str | None, as_json: bool) -> None:
+    """Every control of the rules that bind now."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        row = readers.account(reader, account) if account else readers.accounts(reader)[0]
+        limits = readers.one(reader, "SELECT * FROM limits WHERE account = ?", row["account"])
+    text = readers.read_blob(home.root, limits["rules_sha256"]) if limits else None
+    if text is None:
+        raise Refused("NO_RISK_RULES", "no rules are in force.", "inalpha risk apply")
+    rules = rules_from_canonical(text.decode())
+    settings = {
+        name: {key: str(getattr(section, key)) for key in type(section).__struct_fields__}
+        for name in type(rules.controls).__struct_fields__
+        for section in [getattr(rules.controls, name)]
+    }
+    if as_json:
+        emit_json(
+            {
+                "account": row["account"],
+                "rules_sha256": rules.sha256,
+                "zone": rules.zone,
+                "controls": settings,
+            }
+        )
+        return
+    rows = [(name, key, value) for name, keys in settings.items() for key, value in keys.items()]
+    table(rows, ("control", "setting", "value"))
+    click.echo(f"zone {rules.zone}  sha256 {rules.sha256}")
+
+
+@risk.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@json_option
+def check(file: str, as_json: bool) -> None:
+    """Validate a risk file; changes nothing."""
+    with open(file, encoding="utf-8") as source:
+        rules = parse_rules(source.read(), None, file)
+    if as_json:
+        emit_json({"valid": True, "sha256": rules.sha256, "active": rules.active})
+    else:
+        click.echo(f"{plain(file)}: valid, {rules.active} controls active, sha256 {rules.sha256}")
+
+
+@risk.command("apply")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def apply(
+    ctx: click.Context,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Sign the rules of risk.toml, looser ones included; runs started from now on are bound by them."""
+    home = home_of(ctx, home_override)
+    require(home)
+    who = unlock(home, operator, passphrase_file)
+    rules = load_rules(home.risk, who.handle)
+    account = owner_account_id(who.handle)
+    with reading(home) as reader:
+        old = readers.one(reader, "SELECT * FROM limits WHERE account = ?", account)
+    before = readers.read_blob(home.root, old["rules_sha256"]) if old else None
+    loosened = (
+        is_loosening(rules.controls, rules_from_canonical(before.decode()).controls) if before else None
+    )
+    data = {"account": account, "direction": "loosen", "rules_sha256": rules.sha256}
+    found = send(home, "limits.set", {"data": data, "gate": gate(home, who, "limits.set", data)}, who)
+    if as_json:
+        emit_json({**found, "rules_sha256": rules.sha256, "loosened": loosened})
+    else:
+        click.echo(f"in force: {rules.sha256}" + (f", loosens {loosened}" if loosened else ""))

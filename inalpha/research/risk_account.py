@@ -1,0 +1,32 @@
+"""A backtest's account under the same triggers as a paper account: day starts, locks, drawdown halts."""
+
+from __future__ import annotations
+
+from inalpha.kernel.records import Command, StepResult
+from inalpha.model.risk import AccountContext
+from inalpha.model.states import HaltState
+from inalpha.risk.account import AccountBook
+from inalpha.risk.rules import Rules
+
+
+class RiskAccount:
+    """An account that holds one run. A trip becomes a halt command, journalled before the next bar."""
+
+    def __init__(self, run: str, symbol: str, cash_e8: int, rules: Rules) -> None:
+        self._run = run
+        self._book = AccountBook("backtest", cash_e8, rules)
+        self._book.open_book(run, symbol)
+        self._halt = HaltState.ACTIVE
+
+    def context(self) -> AccountContext:
+        """The account as the next check reads it."""
+        return self._book.context(self._run, (("account", self._halt),))
+
+    def mark(self, result: StepResult, cash_flow_e8: int, value_e8: int) -> Command | None:
+        """Take one finished bar."""
+        trips = self._book.mark(self._run, result.bar.close_time_ns, cash_flow_e8, value_e8)
+        fresh = [trip for trip in trips if trip.state.severity > self._halt.severity]
+        if not fresh:
+            return None
+        self._halt = fresh[0].state
+        return Command("halt", result.bar.close_time_ns, state=self._halt, actor="system:risk")
