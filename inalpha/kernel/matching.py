@@ -73,16 +73,16 @@ def match(
 
 
 def _match_limit(phase: Phase, side: int, limit: int, bar: Bar, through: bool) -> Match | None:
-    if phase is Phase.OPEN and limit_is_open(side, limit, bar.open_ticks):
-        return Match(bar.open_ticks)
+    if limit_is_open(side, limit, bar.open_ticks):
+        return Match(bar.open_ticks) if phase is Phase.OPEN else None
     if phase is Phase.LIMITS and limit_is_reached(side, limit, bar, through):
         return Match(limit)
     return None
 
 
 def _match_stop(phase: Phase, side: int, stop: int, bar: Bar) -> Match | None:
-    if phase is Phase.OPEN and stop_is_open(side, stop, bar.open_ticks):
-        return Match(bar.open_ticks)
+    if stop_is_open(side, stop, bar.open_ticks):
+        return Match(bar.open_ticks) if phase is Phase.OPEN else None
     if phase is Phase.STOPS and stop_is_reached(side, stop, bar):
         return Match(stop)
     return None
@@ -90,9 +90,9 @@ def _match_stop(phase: Phase, side: int, stop: int, bar: Bar) -> Match | None:
 
 def _match_stop_limit(phase: Phase, side: int, limit: int, stop: int, bar: Bar) -> Match | None:
     """M11, M12: triggered at the open, a limit at once; inside the bar the stop must suit the limit."""
-    if phase is Phase.OPEN and stop_is_open(side, stop, bar.open_ticks):
+    if stop_is_open(side, stop, bar.open_ticks):
         within = limit_is_open(side, limit, bar.open_ticks)
-        return Match(bar.open_ticks if within else None, triggered=True)
+        return Match(bar.open_ticks if within else None, triggered=True) if phase is Phase.OPEN else None
     if phase is Phase.STOPS and stop_is_reached(side, stop, bar):
         return Match(stop if stop * side <= limit * side else None, triggered=True)
     return None
