@@ -122,7 +122,7 @@ class HostedRunner:
         if not data:
             # End of file: either dead, as the pidfd will tell, or it closed its socket and lives.
             self._loop.remove_reader(self._socket_fd)
-            self._loop.call_later(0.05, self._closed)
+            self._loop.call_later(0.25, self._closed)
             return
         try:
             answer = self._talk.receive(data)

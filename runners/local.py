@@ -27,6 +27,7 @@ from runners.protocol import MAX_WARM_BARS, Conversation, Limits, ProtocolError,
 _UID_FIRST = 60_200
 _UID_BLOCKS = 40
 _UIDS_PER_BLOCK = 100
+_END_GRACE_S = 0.25  # a dying process closes its socket a little before it is gone
 
 
 class LocalSandbox:
@@ -285,8 +286,9 @@ class SandboxRunner:
         return rest
 
     def _gone(self) -> RunnerEnded:
-        """It closed its socket: ended, or about to."""
-        self.process.kill(RunnerEnded("protocol", "closed its socket"))
+        """End of file: it ends, or it closed its socket and lives on."""
+        if not self.process.has_ended(_END_GRACE_S):
+            self.process.kill(RunnerEnded("protocol", "closed its socket"))
         self._end = self.process.ended()
         return self._end
 

@@ -279,13 +279,13 @@ class RunnerProcess:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
-    def has_ended(self) -> bool:
-        """Whether it is a zombie or reaped."""
+    def has_ended(self, wait_s: float = 0.0) -> bool:
+        """Whether it is a zombie or reaped, after at most wait_s."""
         if self.exit is not None:
             return True
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(poll.poll(wait_s * 1000))
 
     def reap(self, timeout_s: float = 5.0) -> Exit:
         """Wait for its end, end its session's stragglers, close everything. Raises TimeoutError."""
