@@ -22,7 +22,7 @@ from inalpha.research.backtest import BacktestResult
 from inalpha.research.html import report_html
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, compute_metrics, periods_per_year
 
-JOURNAL_NAME = "journal.jsonl"
+JOURNAL_NAME = "journal"
 
 
 def time_text(ns: int) -> str:

@@ -1,0 +1,156 @@
+"""`audit`: verify, log, show, checkpoint."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from typing import Any
+
+import click
+
+from inalpha.audit.verify import verify as verify_ledger
+from inalpha.cli.client import reading
+from inalpha.cli.main import home_of
+from inalpha.cli.options import home_option, json_option
+from inalpha.cli.output import emit_json, iso, on_terminal, plain
+from inalpha.ledger import readers
+from inalpha.model.errors import EXIT_INTEGRITY, InalphaError
+from inalpha.model.home import Home
+
+
+@click.group()
+def audit() -> None:
+    """The append-only log: verify it, read it."""
+
+
+def run_verify(
+    home: Home, genesis: str | None = None, from_seq: int = 0, *, execute: bool = True, progress: Any = None
+) -> Any:
+    """Every check over a home; execute: re-run the strategies in the sandbox too (I20)."""
+    work = (lambda reader: _execute(home, reader)) if execute else None
+    return verify_ledger(home.root, genesis, from_seq, progress, execute=work)
+
+
+def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
+    """Replay every run that has a journal; the first that differs is named by its run's start line."""
+    from inalpha.research.reexecute import load_record, replay_run
+    from runners.local import LocalSandbox
+
+    rows = reader.execute(
+        "SELECT run, started_seq FROM run WHERE EXISTS (SELECT 1 FROM journal WHERE journal.run = run.run)"
+        " ORDER BY started_seq"
+    ).fetchall()
+    if not rows:
+        return None, "no run to execute"
+    steps = 0
+    with LocalSandbox() as sandbox:
+        for run, started in rows:
+            try:
+                found = replay_run(
+                    load_record(reader, lambda name: readers.read_blob(home.root, name), run), sandbox
+                )
+            except InalphaError as error:
+                return started, f"{run}: {error.message}"
+            steps += found.steps
+            if found.divergence is not None:
+                where = found.divergence
+                row = reader.execute(
+                    "SELECT seq FROM step WHERE run = ? AND bar = ?", (run, where["step"])
+                ).fetchone()
+                return (row[0] if row else started), f"{run} differs at {json.dumps(where)[:300]}"
+    return None, f"{len(rows)} runs, {steps} steps executed again, equal"
+
+
+@audit.command()
+@click.option("--genesis", metavar="HEX", help="The hash that you kept from init.")
+@click.option("--from", "from_seq", type=int, default=0, metavar="SEQ")
+@click.option("--no-exec", is_flag=True, help="Do not run the strategies again.")
+@home_option
+@json_option
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    genesis: str | None,
+    from_seq: int,
+    no_exec: bool,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Every check: exit 0, or 6 naming the first bad line."""
+    home = home_of(ctx, home_override)
+    if on_terminal():
+        with click.progressbar(length=1000, label="lines", file=sys.stderr) as shown:
+
+            def show(done: int, total: int) -> None:
+                shown.update(int(1000 * done / max(total, 1)) - shown.pos)
+
+            found = run_verify(home, genesis, from_seq, execute=not no_exec, progress=show)
+    else:
+        found = run_verify(home, genesis, from_seq, execute=not no_exec)
+    body = found.as_dict()
+    if as_json:
+        emit_json(body)
+    else:
+        for check in body["checks"]:
+            click.echo(f"{'✓' if check['passed'] else '✗'} {check['name']:4} {plain(check['detail'])}")
+        if found.first_bad is None:
+            click.echo(f"{body['size']} lines, 0 breaks, root {body['root']}")
+            if body["unanchored_since"] is not None:
+                click.echo(
+                    f"unanchored since line {body['unanchored_since']}: nothing outside this machine holds it"
+                )
+            if no_exec:
+                click.echo("strategies were not executed again (--no-exec)")
+        else:
+            click.echo(
+                f"BROKEN at line {found.first_bad}: {plain(found.reason)}. Nothing after it is proven.",
+                err=True,
+            )
+    if found.first_bad is not None:
+        sys.exit(EXIT_INTEGRITY)
+
+
+@audit.command("log")
+@click.option("--since", type=int, default=0, metavar="SEQ")
+@click.option("--kind", metavar="KIND")
+@click.option("--limit", type=int, default=1_000_000)
+@home_option
+@json_option
+@click.pass_context
+def log(
+    ctx: click.Context, since: int, kind: str | None, limit: int, home_override: str | None, as_json: bool
+) -> None:
+    """Lines of the log."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        for event in readers.lines(reader, since, kind, limit):
+            if as_json:
+                body = {"schema": 1, "seq": event.seq, "ts": iso(event.ts), "kind": event.kind, "actor": event.actor,
+                        "epoch": event.epoch, "data": event.data}  # fmt: skip
+                click.echo(json.dumps(body, ensure_ascii=False))
+            else:
+                text = json.dumps(event.data, ensure_ascii=False)
+                click.echo(
+                    f"{event.seq:>7} {iso(event.ts)} {event.actor:18} {event.kind:18} {plain(text)[:120]}"
+                )
+
+
+@audit.command()
+@click.argument("seq", type=int)
+@home_option
+@click.pass_context
+def show(ctx: click.Context, seq: int, home_override: str | None) -> None:
+    """One line's bytes, exactly as signed."""
+    home = home_of(ctx, home_override)
+    with reading(home) as reader:
+        click.echo(readers.entry(reader, seq).decode("utf-8"), nl=False)
+
+
+@audit.command()
+@home_option
+@click.pass_context
+def checkpoint(ctx: click.Context, home_override: str | None) -> None:
+    """The last signed head: keep a copy outside this machine."""
+    home = home_of(ctx, home_override)
+    click.echo((home.root / "head.checkpoint").read_text(encoding="utf-8"), nl=False)

@@ -1,0 +1,231 @@
+"""`backtest` and `lint`: a strategy file judged before anyone is asked to trust it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inalpha.cli.candidates import lint_or_refuse
+from inalpha.cli.main import home_of
+from inalpha.cli.options import json_option
+from inalpha.cli.output import emit_json, on_terminal, plain
+from inalpha.cli.runs import parse_params, usage
+from inalpha.kernel.costs import FeeModel, SlippageModel
+from inalpha.kernel.gateway import NoRisk
+from inalpha.kernel.spec import RunSpec
+from inalpha.market.bars import BarData, load_bars
+from inalpha.model.errors import EXIT_REFUSED, InalphaError
+from inalpha.model.instrument import Instrument
+from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.risk.rules import Rules, default_rules, load_rules
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--bars", required=True, type=click.Path(dir_okay=False), metavar="CSV")
+@click.option("--symbol", help="Default: the file's name.")
+@click.option("--timeframe", help="Default: the distance between the lines.")
+@click.option("--tick", default="0.01", show_default=True)
+@click.option("--lot", default="1", show_default=True)
+@click.option("--calendar", type=click.Choice(["24/7", "weekdays", "fx"]), default="24/7", show_default=True)
+@click.option("--cash", default="100000", show_default=True)
+@click.option("--fee-bps", default="10", show_default=True)
+@click.option("--slippage-bps", default="0", show_default=True)
+@click.option(
+    "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
+)
+@click.option("--param", "params", multiple=True, metavar="K=V")
+@click.option("--no-risk", is_flag=True, help="Only cash, tick and lot are checked; stamped on the report.")
+@click.option("--out", type=click.Path(file_okay=False), metavar="DIR")
+@json_option
+@click.pass_context
+def backtest(
+    ctx: click.Context,
+    file: str,
+    bars: str,
+    symbol: str | None,
+    timeframe: str | None,
+    tick: str,
+    lot: str,
+    calendar: str,
+    cash: str,
+    fee_bps: str,
+    slippage_bps: str,
+    fill: str,
+    params: tuple[str, ...],
+    no_risk: bool,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Run FILE over CSV in the sandbox: the same kernel, matching and risk as on paper."""
+    from inalpha.research.metrics import compute_metrics
+    from inalpha.research.report import write_report
+    from inalpha.research.text import report_text
+
+    source = Path(file).read_bytes()
+    lint_or_refuse(source)
+    instrument = _instrument(symbol or Path(bars).stem.split("-")[0].upper(), tick, lot, calendar)
+    data = load_bars(Path(bars), instrument, timeframe)
+    rules = None if no_risk else _rules(ctx)
+    spec = RunSpec(
+        run="backtest",
+        strategy_sha256=hashlib.sha256(source).hexdigest(),
+        symbol=data.instrument.symbol,
+        timeframe=data.timeframe.name,
+        instrument=data.instrument,
+        opening_cash_e8=_amount("--cash", cash, least=1),
+        fill=fill,
+        fee=FeeModel("bps", _amount("--fee-bps", fee_bps)),
+        slippage=_slippage(slippage_bps),
+        params=parse_params(params),
+        data_sha256=data.sha256,
+        rules_sha256=rules.sha256 if rules else "",
+    )
+    result, elapsed = _run(spec, data, source, rules, Path(out) if out else None)
+    metrics = compute_metrics(result)
+    if out:
+        write_report(result, Path(out))
+    if as_json:
+        emit_json(_summary(spec, data, result, metrics, elapsed, file))
+    else:
+        click.echo(report_text(result, metrics), nl=False)
+        if no_risk:
+            click.echo("note: risk was off")
+    if result.error:
+        raise InalphaError("STRATEGY", f"the strategy failed: {result.error}.", "Mend that line.")
+
+
+def _amount(option: str, text: str, least: int = 0) -> int:
+    try:
+        value = e8_from_text(text)
+    except ValueError as error:
+        raise usage("NUMBER", f"{option} {text!r} is no number.", "Write a decimal such as 10.") from error
+    if value < least:
+        raise usage("NUMBER", f"{option} {text} is too small.", "Write a decimal such as 10.")
+    return value
+
+
+def _slippage(text: str) -> SlippageModel:
+    amount = _amount("--slippage-bps", text)
+    return SlippageModel("bps", amount) if amount else SlippageModel()
+
+
+def _instrument(symbol: str, tick: str, lot: str, calendar: str) -> Instrument:
+    try:
+        return Instrument.from_text(symbol, tick, lot, calendar=calendar)
+    except ValueError as error:
+        raise usage("INSTRUMENT", f"{error}.", "Tick and lot are decimals above zero.") from error
+
+
+def _rules(ctx: click.Context) -> Rules:
+    """A home's rules when one is there, else the shipped defaults."""
+    if ctx.obj is not None and ctx.obj.exists:
+        return load_rules(home_of(ctx).risk)
+    return default_rules()
+
+
+def _run(
+    spec: RunSpec, data: BarData, source: bytes, rules: Rules | None, out: Path | None
+) -> tuple[Any, float]:
+    from inalpha.research.backtest import run_backtest
+    from inalpha.research.reexecute import limits_of
+    from inalpha.research.report import JOURNAL_NAME, JournalFile
+    from inalpha.research.risk_account import RiskAccount
+    from inalpha.risk.engine import RiskEngine
+    from inalpha.risk.guard import PositionGuard
+    from runners.local import LocalSandbox
+
+    with ExitStack() as stack:
+        journal = None
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            journal = stack.enter_context(JournalFile(out / JOURNAL_NAME)).write
+        sandbox = stack.enter_context(LocalSandbox())
+        runner = sandbox.start_run(
+            source, spec.strategy_sha256, dict(spec.params), spec.instrument, spec.timeframe, spec.seed,
+            limits_of(rules) if rules else None,
+        )  # fmt: skip
+        spec = replace(spec, params=runner.params)
+        show = None
+        if on_terminal():
+            progress = stack.enter_context(
+                click.progressbar(length=len(data.bars), label="bars", file=sys.stderr)
+            )
+
+            def show(done: int, total: int) -> None:
+                progress.update(done - progress.pos)
+
+        began = time.monotonic()
+        result = run_backtest(
+            spec,
+            data.bars,
+            runner,
+            RiskEngine(rules) if rules else NoRisk(),
+            RiskAccount(spec.run, spec.symbol, spec.opening_cash_e8, rules) if rules else None,
+            show,
+            journal=journal,
+            guard=PositionGuard(rules) if rules else None,
+        )
+        elapsed = time.monotonic() - began
+        gaps = [gap for gap in data.gaps if gap.cause != "holiday"]
+        result.gaps, result.missing_bars = len(gaps), sum(gap.missing for gap in gaps)
+        runner.kill()
+    return result, elapsed
+
+
+def _summary(
+    spec: RunSpec, data: BarData, result: Any, metrics: Any, elapsed: float, file: str
+) -> dict[str, Any]:
+    from inalpha.research.report import time_text
+
+    bars = len(data.bars)
+    return {
+        "strategy": {"name": Path(file).stem, "sha256": spec.strategy_sha256},
+        "data": {
+            "sha256": data.sha256,
+            "bars": bars,
+            "first": time_text(data.bars[0].open_time_ns),
+            "last": time_text(data.bars[-1].open_time_ns),
+        },
+        "fill": spec.fill,
+        "risk": bool(spec.rules_sha256),
+        "fills": len(result.fills),
+        "final_equity": text_from_e8(result.final_equity_e8),
+        "fees": text_from_e8(sum(fill.fee_e8 for fill in result.fills)),
+        "metrics": {metric.name: metric.value for metric in metrics},
+        "denials": dict(result.denials),
+        "warnings": result.warnings,
+        "error": result.error or None,
+        "journal_head": result.head,
+        "elapsed_s": round(elapsed, 6),
+        "bars_per_s": round(bars / elapsed, 1) if elapsed else 0.0,
+    }
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@json_option
+def lint(file: str, as_json: bool) -> None:
+    """Explain early what would go wrong. It secures nothing; the sandbox does."""
+    from inalpha.strategy.lint import lint as find
+
+    findings = find(Path(file).read_bytes())
+    errors = [finding for finding in findings if finding.level == "error"]
+    if as_json:
+        emit_json(
+            {"file": file, "findings": [asdict(finding) for finding in findings], "errors": len(errors)}
+        )
+    else:
+        for item in findings:
+            where = f"{plain(file)}:{item.line}:{item.col}"
+            click.echo(f"{where} {item.level} {item.code}: {plain(item.message)} {plain(item.fix)}".rstrip())
+        click.echo(f"{len(errors)} errors, {len(findings) - len(errors)} notes")
+    if errors:
+        sys.exit(EXIT_REFUSED)

@@ -1,0 +1,167 @@
+"""The candidate gate: evidence produced twice in the sandbox, before a person is asked.
+
+`python -m inalpha.research.gate` reads one request on stdin and prints one object of evidence. It runs as a
+process of its own, so a candidate's evaluation can neither slow nor stop the daemon.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from inalpha.data import bundled
+from inalpha.kernel.records import JournalEntry
+from inalpha.kernel.spec import RunSpec
+from inalpha.market.bars import BarData, load_bars
+from inalpha.model.errors import InalphaError
+from inalpha.model.instrument import Instrument
+from inalpha.model.money import E8, text_from_e8
+from inalpha.research.backtest import BacktestResult, run_backtest
+from inalpha.research.metrics import compute_metrics
+from inalpha.research.risk_account import RiskAccount
+from inalpha.risk.engine import RiskEngine
+from inalpha.risk.guard import PositionGuard
+from inalpha.risk.rules import default_rules
+from inalpha.strategy.lint import lint
+from runners.local import LocalSandbox
+
+CASH_E8 = 100_000 * E8
+MIN_BARS = 300
+PREFIXES = 8
+OTHER_HASH_SEED = 4_242
+
+
+def judge(source: bytes, bars_path: Path | None) -> dict[str, Any]:
+    """Every check with its outcome. passed is false as soon as one that blocks has failed."""
+    findings = lint(source)
+    evidence: dict[str, Any] = {
+        "version": 1,
+        "findings": [asdict(finding) for finding in findings],
+        "checks": [],
+    }
+
+    def check(name: str, passed: bool, detail: str) -> bool:
+        evidence["checks"].append({"name": name, "passed": passed, "detail": detail})
+        return passed
+
+    errors = [finding for finding in findings if finding.level == "error"]
+    told = errors[0].message if errors else f"{len(findings)} notes"
+    if not check("lint", not errors, told):
+        return {**evidence, "passed": False}
+    try:
+        data = _load(bars_path)
+        evidence["data"] = {"sha256": data.sha256, "bars": len(data.bars), "name": data.path.name}
+        passed = check("bars", len(data.bars) >= MIN_BARS, f"{len(data.bars)} bars, {MIN_BARS} are needed")
+        passed = passed and _run_checks(source, data, evidence, check)
+    except InalphaError as error:
+        check("contract", False, f"{error.code}: {error.message}")
+        passed = False
+    return {**evidence, "passed": passed}
+
+
+def _load(path: Path | None) -> BarData:
+    if path is None:
+        return load_bars(bundled("GOOG"), Instrument("GOOG", calendar="weekdays"))
+    return load_bars(path)
+
+
+def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: Any) -> bool:
+    """Contract, determinism and causality; the backtest's figures ride along."""
+    with LocalSandbox() as first, LocalSandbox(hash_seed=OTHER_HASH_SEED) as second:
+        check("sandbox", True, f"level {first.evidence.level}")
+        entries: list[JournalEntry] = []
+        result = _backtest(source, data, len(data.bars), first, entries)
+        if not check(
+            "contract", not result.error, result.error or f"{len(data.bars)} bars, {len(result.fills)} fills"
+        ):
+            return False
+        again = _backtest(source, data, len(data.bars), second, [])
+        same = result.head == again.head
+        if not check("determinism", same, f"heads {result.head[:12]} and {again.head[:12]}"):
+            return False
+        bad = _first_acausal(source, data, first, entries)
+        if not check(
+            "causality", bad is None, f"{PREFIXES} prefixes agree" if bad is None else f"differs at bar {bad}"
+        ):
+            return False
+    metrics = {metric.name: metric.value for metric in compute_metrics(result)}
+    evidence["head"] = result.head
+    evidence["metrics"] = metrics
+    evidence["final_equity"] = text_from_e8(result.final_equity_e8)
+    evidence["warnings"] = result.warnings
+    return True
+
+
+def make_spec(source: bytes, data: BarData) -> RunSpec:
+    """The run that a candidate is judged by: default parameters, fees and rules."""
+    return RunSpec(
+        run="gate",
+        strategy_sha256=hashlib.sha256(source).hexdigest(),
+        symbol=data.instrument.symbol,
+        timeframe=data.timeframe.name,
+        instrument=data.instrument,
+        opening_cash_e8=CASH_E8,
+        data_sha256=data.sha256,
+        rules_sha256=default_rules().sha256,
+    )
+
+
+def _backtest(
+    source: bytes, data: BarData, count: int, sandbox: LocalSandbox, entries: list[JournalEntry]
+) -> BacktestResult:
+    spec, rules = make_spec(source, data), default_rules()
+    runner = sandbox.start_run(
+        source, spec.strategy_sha256, {}, spec.instrument, spec.timeframe, spec.seed, run=spec.run
+    )
+    try:
+        return run_backtest(
+            spec,
+            data.bars[:count],
+            runner,
+            RiskEngine(rules),
+            RiskAccount(spec.run, spec.symbol, CASH_E8, rules),
+            journal=entries.append,
+            guard=PositionGuard(rules),
+        )
+    finally:
+        runner.kill()
+
+
+def _first_acausal(
+    source: bytes, data: BarData, sandbox: LocalSandbox, whole: list[JournalEntry]
+) -> int | None:
+    """The first bar on which a truncated prefix gave another reply than the full run; None when none did."""
+    replies = _replies(whole)
+    for part in range(1, PREFIXES + 1):
+        count = max(1, len(data.bars) * part // (PREFIXES + 1))
+        entries: list[JournalEntry] = []
+        _backtest(source, data, count, sandbox, entries)
+        for bar, reply in enumerate(_replies(entries)):
+            if reply != replies[bar]:
+                return bar
+    return None
+
+
+def _replies(entries: list[JournalEntry]) -> list[str]:
+    return [
+        entry.output if '"intents":[]' in entry.output else json.dumps(json.loads(entry.output)["reply"])
+        for entry in entries
+        if entry.kind == "bar"
+    ]
+
+
+def main() -> int:
+    request = json.load(sys.stdin)
+    bars = Path(request["bars"]) if request.get("bars") else None
+    evidence = judge(base64.b64decode(request["source"]), bars)
+    sys.stdout.write(json.dumps(evidence, ensure_ascii=False, default=str))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
