@@ -19,7 +19,7 @@ class ProofError(ValueError):
     """A proof or its arguments do not hold."""
 
 
-def leaf_hash(entry: bytes) -> bytes:
+def leaf_hash(entry: bytes | bytearray) -> bytes:
     return sha256(b"\x00" + entry).digest()
 
 

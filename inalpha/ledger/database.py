@@ -58,15 +58,14 @@ def configure(conn: sqlite3.Connection, path: Path) -> None:
 
 def read_version(path: Path) -> int:
     """The schema version, read without writing anything. Raises ConfigError for a newer one."""
-    conn = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        version = int(conn.execute("PRAGMA user_version").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        raise ConfigError(
-            "LEDGER_UNREADABLE", f"{path} is no ledger: {error}.", "Restore a backup."
-        ) from error
-    finally:
-        conn.close()
+    with path.open("rb") as file:
+        header = file.read(64)
+    if header[:16] != b"SQLite format 3\0":
+        raise ConfigError("LEDGER_UNREADABLE", f"{path} is no ledger.", "Restore a backup.")
+    # From the file header: even a read-only connection to a WAL database makes files beside it.
+    version = int.from_bytes(header[60:64], "big")
+    if path.with_name(path.name + "-wal").exists():
+        version = max(version, _version_in_wal(path))
     if version > SCHEMA_VERSION:
         raise ConfigError(
             "SCHEMA_NEWER",
@@ -74,6 +73,17 @@ def read_version(path: Path) -> int:
             "Install the newer release, or restore the backup that its upgrade made.",
         )
     return version
+
+
+def _version_in_wal(path: Path) -> int:
+    """After a crash the header's latest copy may still lie in the write-ahead log."""
+    conn = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    try:
+        return int(conn.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        raise ConfigError("LEDGER_UNREADABLE", f"{path}: {error}.", "Restore a backup.") from error
+    finally:
+        conn.close()
 
 
 def create_ledger(path: Path) -> sqlite3.Connection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import queue
@@ -40,6 +41,8 @@ ROTATE_EVERY_US = 86_400_000_000
 GENESIS_GATE_LIFE_US = 300_000_000
 
 _LATCHING = frozenset({"IOERR", "FULL", "CORRUPT", "READONLY", "CANTOPEN", "NOTADB", "PROTOCOL"})
+
+_DISK_ERRORS = frozenset({errno.EIO, errno.ENOSPC, errno.EROFS, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,15 +241,18 @@ class Ledger:
                 raise TryAgain(
                     "LEDGER_LATCHED", "the disk failed; nothing more is written.", "Restart the daemon."
                 )
-            if self._tail.ts - self._rotated_at > ROTATE_EVERY_US:
-                following = self._new_key()
-                self._transact(lambda txn: txn.rotate(following))
-                self._rotated_at = self._tail.ts
+            self._rotate_daily()
             value = self._transact(job)
         except BaseException as error:
             future.set_exception(error)
         else:
             future.set_result(value)
+
+    def _rotate_daily(self) -> None:
+        if self._clock().wall_us - self._rotated_at > ROTATE_EVERY_US:
+            following = self._new_key()
+            self._transact(lambda txn: txn.rotate(following))
+            self._rotated_at = self._tail.ts
 
     def _transact(self, job: Callable[[Txn], T], *, fenced: bool = True) -> T:
         conn = self._conn
@@ -357,7 +363,7 @@ def is_latching(error: BaseException) -> bool:
     if isinstance(error, sqlite3.Error):
         name = getattr(error, "sqlite_errorname", "") or ""
         return any(name.startswith(f"SQLITE_{word}") for word in _LATCHING)
-    return isinstance(error, OSError)
+    return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
 def replace_file(path: Path, data: bytes) -> None:

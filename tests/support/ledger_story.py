@@ -197,7 +197,8 @@ class Story:
         """plan.create and a passing risk.check."""
         found = txn.conn.execute("SELECT symbol, mandate_sha256 FROM run WHERE run = ?", (run,)).fetchone()
         body: dict[str, Any] = {
-            "account": ACCOUNT, "expires": txn.now_us + 300_000_000, "intent": f"{run}:{bar}:{n}", "limit": None,
+            "account": ACCOUNT, "expires": txn.now_us + 300_000_000, "intent": f"{run}:{bar}:{n}",
+            "limit": None,
             "mandate_sha256": found[1], "origin": "run", "quantity": "0.5",
             "rationale_commit": txn.commit_text("cross"), "reduce_only": False, "run": run, "side": "buy",
             "stop": None, "stop_loss": None, "symbol": found[0], "take_profit": None, "tif": "GTC",
@@ -218,7 +219,8 @@ class Story:
         """An intent that risk refuses."""
         found = txn.conn.execute("SELECT symbol, mandate_sha256 FROM run WHERE run = ?", (run,)).fetchone()
         body: dict[str, Any] = {
-            "account": ACCOUNT, "expires": txn.now_us + 300_000_000, "intent": f"{run}:{bar}:{n}", "limit": None,
+            "account": ACCOUNT, "expires": txn.now_us + 300_000_000, "intent": f"{run}:{bar}:{n}",
+            "limit": None,
             "mandate_sha256": found[1], "origin": "run", "quantity": "900",
             "rationale_commit": txn.commit_text("huge"), "reduce_only": False, "run": run, "side": "buy",
             "stop": None, "stop_loss": None, "symbol": found[0], "take_profit": None, "tif": "GTC",
