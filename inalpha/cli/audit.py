@@ -88,7 +88,7 @@ def verify(
             found = run_verify(home, genesis, from_seq, execute=not no_exec, progress=show)
     else:
         found = run_verify(home, genesis, from_seq, execute=not no_exec)
-    body = found.as_dict()
+    body = found.to_json()
     if as_json:
         emit_json(body)
     else:
@@ -104,7 +104,7 @@ def verify(
                 click.echo("strategies were not executed again (--no-exec)")
         else:
             click.echo(
-                f"BROKEN at line {found.first_bad}: {plain(found.reason)}. Nothing after it is proven.",
+                f"BROKEN: {plain(found.reason)}. Nothing after it is proven.",
                 err=True,
             )
     if found.first_bad is not None:

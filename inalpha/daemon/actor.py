@@ -357,10 +357,12 @@ class RunActor:
             if kernel is None:
                 raise StepVoided
             began = self.office.accounts.halt_of(self.account, self.run)
+            self.kernel = None  # until the step has committed, the journal alone says where the run stands
             request = kernel.begin(bar, received_ns, self.context())
             reply, failure = await self._ask(request)
             with latch.commit_guard(self.office.home.latch):
                 result = await self.office.write(lambda txn: self._commit(txn, kernel, reply, began))
+            self.kernel = kernel
         self._refresh_hold()
         self.office.notice("step", [self.run])
         for text in result.logs:

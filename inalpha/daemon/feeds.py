@@ -62,9 +62,9 @@ class ReplayFeed:
         self._may_go_on = may_go_on
 
     async def next(self) -> tuple[RawBar, int] | None:
+        await self._pace()
         if self._index >= len(self._bars):
             return None
-        await self._pace()
         bar = self._bars[self._index]
         self._index += 1
         return bar, 0

@@ -18,6 +18,7 @@ from inalpha.model.bar import Bar
 from inalpha.model.errors import IntegrityError
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.order import OrderState
 from inalpha.model.risk import Refusal
 
 RUNNER = "system:live_runner"
@@ -122,6 +123,8 @@ def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
     """A working order ends with order.end, a plan that still waited with plan.cancel; a plan that a
     person, risk or the clock has just ended has its line already."""
     for end in ends:
+        if end.state is OrderState.FILLED:
+            continue  # its fills say so
         intent = intent_id(facts.run, end.intent)
         found = lines.order_of_intent(txn.conn, intent, end.child)
         if found is not None:

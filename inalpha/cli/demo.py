@@ -1,0 +1,268 @@
+"""`demo`: the whole story on bundled real bars, by the ordinary path and under the shipped rules."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inalpha.cli.audit import run_verify
+from inalpha.cli.candidates import submit_candidate
+from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock, unlock_agent
+from inalpha.cli.console import check_terminal
+from inalpha.cli.keys import add_agent
+from inalpha.cli.options import home_option, json_option
+from inalpha.cli.output import emit_json, table
+from inalpha.cli.runs import build_mandate, make_feed, run_item, sign_and_start, usage
+from inalpha.cli.setup import create_home
+from inalpha.daemon.config import DEFAULT_TEXT
+from inalpha.daemon.presence import find, start_background
+from inalpha.data import bundled
+from inalpha.ledger import readers
+from inalpha.model.errors import EXIT_FAILURE, EXIT_INTEGRITY, InalphaError, Refused
+from inalpha.model.home import Home, default_home
+
+OPERATOR, AGENT = "demo", "demo-agent"
+HUMAN_WAIT_S = 3600
+MACHINE_SYMBOL, HUMAN_SYMBOL = "GOOG", "IBM"
+DEFAULT_SPEED = Decimal(10)
+HUMAN_SPEED = Decimal(30)
+# The first plan of the console's human run: about this many bars after its start.
+HUMAN_LEAD = 205
+CONFIG = DEFAULT_TEXT + "".join(
+    f'\n[instruments.{symbol}]\ncalendar = "weekdays"\n' for symbol in (MACHINE_SYMBOL, HUMAN_SYMBOL)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One run of the demo."""
+
+    file: str
+    symbol: str
+    approval: str
+    rationale: str
+
+
+MACHINE = Story(
+    "fast_cross.py", MACHINE_SYMBOL, "machine",
+    "Trend following on daily bars: long while the fast average is above the slow one.",
+)  # fmt: skip
+HUMAN = Story(
+    "slow_trend.py", HUMAN_SYMBOL, "human",
+    "A slow trend that trades a few times a year, so a person can approve each order.",
+)  # fmt: skip
+
+
+@click.command()
+@home_option
+@click.option("--bars", type=int, default=None, metavar="N", help="With --headless: bars per run.")
+@click.option("--speed", default=None, metavar="BARS_PER_SECOND|max")
+@click.option("--headless", is_flag=True, help="No console: run, stop with the plan pending, verify.")
+@json_option
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    home_override: str | None,
+    bars: int | None,
+    speed: str | None,
+    headless: bool,
+    as_json: bool,
+) -> None:
+    """A complete story on bundled real market data: no network, no questions."""
+    pace = _parse_speed(speed)
+    named = home_override or ctx.find_root().params.get("home") or os.environ.get("INALPHA_HOME")
+    if headless:
+        _headless(Home.at(named) if named else None, 300 if bars is None else bars, speed, pace, as_json)
+        return
+    check_terminal()
+    home = Home.at(named) if named else Home(default_home().with_name("inalpha-demo"))
+    if home.exists:
+        if not home.demo_mark.exists():
+            raise Refused("NOT_A_DEMO", f"{home.root} is no demo home.", "Choose another --home.")
+        if find(home) is None:
+            start_background(home)
+    else:
+        _set_up(home, None, pace if speed else DEFAULT_SPEED, _say)
+    from inalpha.cli.console import open_console
+
+    ctx.exit(open_console(home))
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _parse_speed(text: str | None) -> Decimal | None:
+    if text in (None, "max"):
+        return None
+    try:
+        value = Decimal(str(text))
+    except ArithmeticError as error:
+        raise usage("SPEED", f"{text!r} is no speed.", "Bars per second, or max.") from error
+    if not value.is_finite() or not 0 < value <= 100_000:
+        raise usage("SPEED", f"{text} is outside 0 to 100000.", "Bars per second, or max.")
+    return value
+
+
+def _set_up(home: Home, bars: int | None, pace: Decimal | None, say: Any) -> dict[str, Any]:
+    """Home, daemon, agent, two candidates, two signatures each, two runs. Answers what was chosen."""
+    began = time.monotonic()
+    say(f"demo home {home.root}, open key: anyone who can read this folder can sign")
+    say(f"its risk.toml differs from the defaults in one value: a plan waits {HUMAN_WAIT_S // 60} minutes")
+    genesis = create_home(
+        home, OPERATOR, "100000", "USD", None, {"plan_expiry": {"human_s": HUMAN_WAIT_S}}, CONFIG
+    )
+    home.demo_mark.write_text(json.dumps({"genesis": genesis.hex}), encoding="utf-8")
+    (home.root / "data").mkdir(mode=0o700)
+    with ThreadPoolExecutor(1) as aside:
+        started = aside.submit(start_background, home)
+        chosen = _choose(home, bars)
+        started.result()
+    operator = unlock(home, OPERATOR, None)
+    add_agent(home, operator, AGENT)
+    say("two candidates submitted by agent:demo-agent, evaluated in the sandbox")
+    with ThreadPoolExecutor(2) as pool:
+        evaluated = [pool.submit(_submit, home, story) for story in (MACHINE, HUMAN)]
+        runs = [
+            _start(home, operator, story, found.result(), chosen[story.file], pace, bars)
+            for story, found in zip((MACHINE, HUMAN), evaluated, strict=True)
+        ]
+    say(f"promoted and started by op:{OPERATOR}: {', '.join(runs)}  ({time.monotonic() - began:.1f} s)")
+    return {"genesis": genesis.hex, "runs": runs, "chosen": chosen}
+
+
+def _choose(home: Home, bars: int | None) -> dict[str, Path]:
+    """The slices as files in the home. Runs in the main thread: its sandbox ends with the thread."""
+    from inalpha.demo.slices import find_slice, load, write_slice
+    from runners.local import LocalSandbox
+
+    found: dict[str, Path] = {}
+    machine = bundled(MACHINE.symbol)
+    count = bars or len(load(machine, MACHINE.symbol).bars)
+    found[MACHINE.file] = home.root / "data" / f"{MACHINE.symbol}-1d.csv"
+    write_slice(machine, found[MACHINE.file], 0, count)
+    human = bundled(HUMAN.symbol)
+    with LocalSandbox() as sandbox:
+        part = find_slice(
+            _source(HUMAN), human, HUMAN.symbol, bars or 0, sandbox, lead=0 if bars else HUMAN_LEAD
+        )
+    found[HUMAN.file] = home.root / "data" / f"{HUMAN.symbol}-1d.csv"
+    write_slice(human, found[HUMAN.file], part.start, part.count)
+    return found
+
+
+def _source(story: Story) -> bytes:
+    return resources.files("inalpha.demo").joinpath("strategies", story.file).read_bytes()
+
+
+def _submit(home: Home, story: Story) -> dict[str, Any]:
+    """As the agent, with its own key."""
+    found = submit_candidate(home, unlock_agent(home, AGENT), _source(story), story.rationale, None)
+    if found["state"] != "passed":
+        raise InalphaError("GATE", f"{story.file} did not pass the gate: {found}.", "See candidate show.")
+    return found
+
+
+def _start(
+    home: Home,
+    operator: Operator,
+    story: Story,
+    found: dict[str, Any],
+    data: Path,
+    pace: Decimal | None,
+    bars: int | None,
+) -> str:
+    """Promote and start as the person; the same verbs that a person would use."""
+    why = Commitment.of("read the file; evidence repeats; sandbox sealed")
+    subject = {"candidate": found["candidate"], "reason_commit": why.commit, "sha256": found["sha256"]}
+    note = gate(home, operator, "candidate.promote", subject)
+    send(home, "candidate.promote", {"candidate": found["candidate"], "gate": note, **why.args()}, operator)
+    if story is HUMAN and bars is None:
+        pace = max(pace or HUMAN_SPEED, HUMAN_SPEED)
+    speed = "max" if pace is None else format(pace, "f")
+    spec = make_feed(home, f"replay:{data}@{speed}", story.symbol, "1d")
+    body = build_mandate(
+        home,
+        OPERATOR,
+        found["candidate"],
+        spec,
+        allocation=None,
+        approval=story.approval,
+        expires_s=30 * 86_400,
+    )
+    run: str = sign_and_start(home, operator, body, spec)["run"]
+    return run
+
+
+def _headless(home: Home | None, bars: int, speed: str | None, pace: Decimal | None, as_json: bool) -> None:
+    if bars < 1:
+        raise usage("BARS", f"--bars {bars} is too small.", "At least 1.")
+    if home is not None and home.exists:
+        raise Refused("LEDGER_EXISTS", f"{home.root} already holds a ledger.", "Choose another --home.")
+    home = home or Home(Path(tempfile.mkdtemp(prefix="inalpha-demo-")))
+    set_up = _set_up(home, bars, pace if speed else None, _say)
+    try:
+        _wait(home, set_up["runs"])
+    finally:
+        from inalpha.cli.health import stop_process
+
+        presence = find(home)
+        if presence is not None:
+            stop_process(presence.pid, presence.start_ticks)
+    _conclude(home, set_up, as_json)
+
+
+def _wait(home: Home, runs: list[str]) -> None:
+    """Until each run has consumed its bars, failed, or waits for a person."""
+    while True:
+        with reading(home) as reader:
+            items = [run_item(home, reader, readers.run(reader, name)) for name in runs]
+        if all(item["state"] in ("stopped", "failed") or item["pending"] for item in items):
+            return
+        if find(home) is None:
+            raise InalphaError("DAEMON_GONE", "the daemon ended.", f"See {home.log / 'daemon.log'}")
+        time.sleep(0.05)
+
+
+def _conclude(home: Home, set_up: dict[str, Any], as_json: bool) -> None:
+    found = run_verify(home, set_up["genesis"])
+    with reading(home) as reader:
+        items = [run_item(home, reader, readers.run(reader, name)) for name in set_up["runs"]]
+        pending = readers.plans(reader, "pending")
+    names = ("run", "candidate", "symbol", "approval", "state", "reason", "bars", "intents", "fills", "refused",
+             "pending", "equity", "error")  # fmt: skip
+    runs = [{name: item[name] for name in names} for item in items]
+    body: dict[str, object] = {
+        "home": str(home.root),
+        "runs": runs,
+        "plans": {"pending": len(pending), "ids": [plan["plan"] for plan in pending]},
+        "audit": {
+            "size": found.size,
+            "root": found.root,
+            "verified": found.passed,
+            "genesis": set_up["genesis"],
+            "reason": found.reason,
+        },
+    }
+    if as_json:
+        emit_json(body)
+    else:
+        table([[run[name] for name in names] for run in runs], names)
+        waiting = f"{len(pending)} plans wait for a person" if pending else "no plan came within the bars"
+        click.echo(f"{waiting}; home {home.root}")
+        told = "verified" if found.passed else f"BROKEN: {found.reason}"
+        click.echo(f"audit log: {found.size} lines, {told}, root {found.root}")
+    if not found.passed:
+        raise SystemExit(EXIT_INTEGRITY)
+    if any(item["state"] == "failed" for item in items):
+        raise SystemExit(EXIT_FAILURE)
