@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from inalpha.kernel.costs import notional_e8
 from inalpha.model.instrument import Instrument
-from inalpha.model.money import divide_half_even
+from inalpha.model.money import E8, divide_half_even
 
 
 class BooksDiffer(ArithmeticError):
@@ -17,10 +17,22 @@ class BooksDiffer(ArithmeticError):
 class Book:
     """cost_e8 is signed: positive for a long, negative (the proceeds) for a short."""
 
-    __slots__ = ("cash_e8", "cost_e8", "fees_e8", "instrument", "lots", "opening_cash_e8", "realised_e8")
+    __slots__ = (
+        "_point_e8",
+        "cash_e8",
+        "cost_e8",
+        "fees_e8",
+        "instrument",
+        "lots",
+        "opening_cash_e8",
+        "realised_e8",
+    )
 
     def __init__(self, instrument: Instrument, opening_cash_e8: int) -> None:
         self.instrument = instrument
+        # Value of one lot moving one tick, where that is a whole number of 1e-8: then no mark needs rounding.
+        point, rest = divmod(instrument.tick_e8 * instrument.lot_e8, E8)
+        self._point_e8 = 0 if rest else point
         self.opening_cash_e8 = opening_cash_e8
         self.cash_e8 = opening_cash_e8
         self.lots = 0
@@ -52,6 +64,8 @@ class Book:
 
     def value_e8(self, price_ticks: int) -> int:
         """Signed market value of the position, half-even per mark."""
+        if self._point_e8:
+            return self.lots * price_ticks * self._point_e8
         return notional_e8(self.instrument, price_ticks, self.lots) if self.lots else 0
 
     def own_cash_e8(self) -> int:

@@ -87,7 +87,7 @@ class Kernel:
         self._begin_text = "null"
         self._open: Bar | None = None
         self._asked = False
-        self._book_text = ""
+        self._quiet = self._quiet_lost = ""
         self._mark_book()
         self._link("header", spec.header(), "{}")
 
@@ -103,7 +103,7 @@ class Kernel:
         if not self.exchange.working and not self.pending:
             return ()
         live = [*self.exchange.working.values(), *self.pending.values()]
-        return tuple(sorted(live, key=lambda order: order.number))
+        return tuple(sorted(live, key=_by_number))
 
     @property
     def equity_e8(self) -> int:
@@ -192,8 +192,9 @@ class Kernel:
         self._open = None
         self.bars += 1
         fills, ends = self._drain()
-        value = self.book.value_e8(bar.close_ticks)
-        self.book.verify(value)
+        book = self.book
+        value = book.value_e8(bar.close_ticks)
+        book.verify(value)
         if fills:
             self._mark_book()
         input_text = bar_input(bar, self._begin_text, finish_text, self.received_ns, lost)
@@ -207,9 +208,9 @@ class Kernel:
             decisions,
             logs,
             error,
-            self.book.lots,
-            self.book.cash_e8,
-            self.book.cash_e8 + value,
+            book.lots,
+            book.cash_e8,
+            book.cash_e8 + value,
         )
 
     def step(self, bar: Bar, received_ns: int, context: AccountContext, runner: Runner) -> StepResult:
@@ -284,7 +285,7 @@ class Kernel:
             ),
             (book.lots, book.cost_e8),
             (book.cash_e8, book.cash_e8 + book.value_e8(bar.close_ticks)),
-            tuple(order.view() for order in self.orders),
+            tuple(order.view() for order in self.orders) if exchange.working or self.pending else (),
         )
 
     def _check_fill(self, order: LiveOrder, price_ticks: int, bar: Bar) -> str:
@@ -328,8 +329,12 @@ class Kernel:
         return fills, ends
 
     def _mark_book(self) -> None:
+        """Keep the output of a bar on which nothing happens: most bars are such."""
         book = self.book
-        self._book_text = f"[{book.cash_e8},{book.lots},{book.cost_e8},{book.realised_e8},{book.fees_e8}]"
+        text = f"[{book.cash_e8},{book.lots},{book.cost_e8},{book.realised_e8},{book.fees_e8}]"
+        start = f'{{"book":{text},"decisions":[],"ends":[],"fills":[],"reply":'
+        self._quiet = start + '{"error":"","intents":[],"logs":[]}}'
+        self._quiet_lost = start + "null}"
 
     def _bar_output(
         self,
@@ -341,8 +346,7 @@ class Kernel:
         if not (fills or ends or decisions) and (
             reply is None or not (reply.intents or reply.logs or reply.error)
         ):
-            text = "null" if reply is None else '{"error":"","intents":[],"logs":[]}'
-            return f'{{"book":{self._book_text},"decisions":[],"ends":[],"fills":[],"reply":{text}}}'
+            return self._quiet_lost if reply is None else self._quiet
         book = self.book
         return canonical(
             {
@@ -361,3 +365,7 @@ class Kernel:
         self._entries += 1
         self._journal(entry)
         return entry
+
+
+def _by_number(order: LiveOrder) -> int:
+    return order.number

@@ -51,6 +51,11 @@ class Strategy:
 
     _session: Session
 
+    # The run's own book and clock at this bar; read-only.
+    position: Position
+    account: Account
+    clock: Clock
+
     # Callbacks: override what you need.
 
     def on_start(self) -> None:
@@ -119,14 +124,6 @@ class Strategy:
     # What it sees.
 
     @property
-    def position(self) -> Position:
-        return self._session.position
-
-    @property
-    def account(self) -> Account:
-        return self._session.account
-
-    @property
     def orders(self) -> list[Order]:
         """Orders that work, await approval or were placed on this bar."""
         return self._session.live_orders()
@@ -138,10 +135,6 @@ class Strategy:
     @property
     def instrument(self) -> Instrument:
         return self._session.instrument
-
-    @property
-    def clock(self) -> Clock:
-        return self._session.clock
 
     @property
     def random(self) -> Random:

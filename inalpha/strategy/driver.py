@@ -34,6 +34,10 @@ class StrategyDriver:
         merged = apply_params(cls, self.strategy, params)
         self._session = Session(merged, instrument, seed)
         self.strategy._session = self._session
+        # Plain attributes: they are read several times per bar.
+        self.strategy.position = self._session.position
+        self.strategy.account = self._session.account
+        self.strategy.clock = self._session.clock
         self.strategy.__init__()  # type: ignore[misc]
         self._tick_e8 = instrument.tick_e8
         self._source = cls.__module__
@@ -61,8 +65,8 @@ class StrategyDriver:
         try:
             # Inlined take_bar: this loop is half of a step's cost.
             session.memory.bars.append(bar)
-            for indicator in session.indicators:
-                indicator.update(bar)
+            for update in session.updates:
+                update(bar)
             if request.events:
                 self._deliver(request)
             if request.orders or session._orders:

@@ -55,11 +55,12 @@ class _Rolling(Indicator):
         self._denominator = self.window * E8
 
     def update(self, bar: Bar) -> None:
-        ticks = bar.close_ticks
-        self._ticks.append(ticks)
-        self._sum += ticks
-        if len(self._ticks) > self.window:
-            self._sum -= self._ticks.popleft()
+        newest = bar.close_ticks
+        ticks = self._ticks
+        ticks.append(newest)
+        if len(ticks) > self.window:
+            newest -= ticks.popleft()
+        self._sum += newest
         self._tick_e8 = bar.tick_e8
 
     @property

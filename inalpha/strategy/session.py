@@ -45,7 +45,7 @@ class Session:
         self.account = Account(instrument.currency)
         self.clock = Clock()
         self.memory = BarMemory()
-        self.indicators: list[Indicator] = []
+        self.updates: list[Callable[[Bar], None]] = []
         self.intents: list[Intent] = []
         self.logs: list[str] = []
         self.sequence: int | None = None
@@ -64,8 +64,8 @@ class Session:
 
     def take_bar(self, bar: Bar) -> None:
         self.memory.bars.append(bar)
-        for indicator in self.indicators:
-            indicator.update(bar)
+        for update in self.updates:
+            update(bar)
 
     def take_orders(self, views: tuple[OrderView, ...]) -> None:
         """Bring the author's order objects to what the kernel says."""
@@ -128,7 +128,7 @@ class Session:
         return [order for order in self._orders.values() if order.is_working]
 
     def indicator(self, indicator: AnyIndicator) -> AnyIndicator:
-        self.indicators.append(indicator)
+        self.updates.append(indicator.update)
         return indicator
 
     def ta(
