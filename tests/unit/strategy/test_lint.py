@@ -1,0 +1,79 @@
+"""Each finding has one line that causes it, and a clean file has none."""
+
+from __future__ import annotations
+
+import pytest
+
+from inalpha.strategy.base import Strategy
+from inalpha.strategy.lint import lint
+
+CLEAN = """
+from inalpha import Strategy, SMA
+
+class Mine(Strategy):
+    fast: int = 10
+
+    def on_start(self):
+        self.mean = self.indicator(SMA(self.fast))
+
+    def on_bar(self, bar):
+        if self.mean.value is None or self.orders:
+            return
+        if self.position.is_flat and bar.close > self.mean.value:
+            self.buy(1, reason="above")
+"""
+
+
+def method(body: str, name: str = "on_bar(self, bar)") -> str:
+    return f"from inalpha import Strategy\nclass Mine(Strategy):\n    def {name}:\n        {body}\n"
+
+
+def test_a_clean_file_has_no_finding() -> None:
+    assert lint(CLEAN) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "level", "line"),
+    [
+        ("def broken(:\n", "SYNTAX", "error", 1),
+        ("x = 1\n", "ONE_STRATEGY", "error", 1),
+        ("import os\n" + CLEAN, "BANNED_IMPORT", "error", 1),
+        ("from . import helper\n" + CLEAN, "BANNED_IMPORT", "error", 1),
+        ("import tensorflow\n" + CLEAN, "UNKNOWN_IMPORT", "warning", 1),
+        (method("open('x')"), "BANNED_CALL", "error", 4),
+        (method("datetime.now()"), "WALL_CLOCK", "error", 4),
+        (method("random.random()"), "UNSEEDED_RANDOM", "error", 4),
+        (method("np.random.normal()"), "UNSEEDED_RANDOM", "error", 4),
+        (method("print(bar)"), "PRINT", "warning", 4),
+        (method("self.buy(1)"), "TRAP_EVERY_BAR", "warning", 4),
+        (method("self.indicator(SMA(3))"), "TRAP_INDICATOR", "error", 4),
+        (method("pass", "on_start(self)"), "NO_ON_BAR", "error", 2),
+        (method("self.buy(1)", "on_start(self)"), "TRAP_NO_BAR", "error", 4),
+        (method("self.sell(1)", "on_stop(self)"), "TRAP_ON_STOP", "warning", 4),
+        (method("pass", "__init__(self)"), "TRAP_INIT", "error", 3),
+        (method("pass", "on_bar(self)"), "BAD_CALLBACK", "error", 3),
+        (method("yield", "on_bar(self, bar)"), "BAD_CALLBACK", "error", 3),
+        (CLEAN.replace("fast: int = 10", "fast = 10"), "NOT_A_PARAMETER", "warning", 5),
+        (CLEAN.replace("fast: int = 10", "seen = []"), "MUTABLE_ATTRIBUTE", "warning", 5),
+        (method("self.ta(ta.trend.adx, 'close')", "on_start(self)"), "NO_LOOKBACK", "error", 4),
+        (
+            method("self.ta(ta.momentum.rsi, 'close', lookback=20, window=14)", "on_start(self)"),
+            "SHORT_LOOKBACK",
+            "warning",
+            4,
+        ),
+    ],
+)
+def test_finding(source: str, code: str, level: str, line: int) -> None:
+    found = [finding for finding in lint(source) if finding.code == code]
+    assert [(finding.level, finding.line) for finding in found] == [(level, line)]
+
+
+def test_reading_the_run_clock_is_fine() -> None:
+    assert not [f for f in lint(method("self.log(self.clock.now())")) if f.code == "WALL_CLOCK"]
+
+
+def test_the_docstring_prints_the_three_traps() -> None:
+    text = Strategy.__doc__ or ""
+    for word in ("__init__", "NO_BAR", "closed", "next open", "self.orders"):
+        assert word in text
