@@ -20,9 +20,10 @@ from inalpha.audit.fold.apply import apply, differing_table
 from inalpha.audit.fold.base import Violation, create_projections
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
 from inalpha.audit.head import read_heads
-from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey, verify_ed25519
+from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey
 from inalpha.audit.report import Report
 from inalpha.audit.schema import TWO_PERSON
+from inalpha.audit.signatures import WORTHWHILE, InlineVerifier, ProcessVerifier
 
 MAX_DRIFT_US = 1_000_000
 PAGE = 1000
@@ -96,6 +97,7 @@ class _Verifier:
         self.scratch.execute("BEGIN")
         self.tree = merkle.Tree(self._leaves)
         self.context = LedgerContext(self.scratch, "", self.tree)
+        self.signatures: InlineVerifier | ProcessVerifier = InlineVerifier()
         self.log_key: VerifierKey | None = None
         self.log_keys: list[VerifierKey] = []
         self.last: Event | None = None
@@ -113,8 +115,11 @@ class _Verifier:
         report = self.report
         wanted = {size for _, size, _ in self.home.heads} | self._checkpoint_sizes()
         self.reader.execute("BEGIN")
+        ended = False
         try:
             total = self.reader.execute("SELECT ifnull(max(seq), -1) + 1 FROM ev").fetchone()[0]
+            if total - self.from_seq >= WORTHWHILE:
+                self.signatures = ProcessVerifier()
             for seq, entry, leaf in self._rows():
                 if seq != self.tree.size:
                     report.fail("C3", self.tree.size, f"line {self.tree.size} is missing; the next is {seq}")
@@ -126,6 +131,9 @@ class _Verifier:
                     self.progress(self.tree.size, total)
             if self.last is None:
                 report.fail("C4", 0, "there is no genesis line")
+            ended = True
+            for seq in self.signatures.finish()[:1]:
+                report.fail("C2", seq, "the signature does not hold")
             report.size, report.root = self.tree.size, self.tree.root().hex()
             self._check_ends()
             self._compare_projections()
@@ -137,6 +145,8 @@ class _Verifier:
             elif self.execute is None:
                 report.notes["I20"] = "not run"
         finally:
+            if not ended:
+                self.signatures.abandon()
             self.reader.execute("COMMIT")
         if self.home.path is not None:
             check_blobs(self.home.path, self.needed, report)
@@ -223,8 +233,8 @@ class _Verifier:
         key = self.log_key
         if key is None or (signed.name, signed.key_id) != (key.name, key.id):
             self.report.fail("C2", seq, "not signed by the log key that is current here")
-        elif seq >= self.from_seq and not verify_ed25519(key.public, signed.text, signed.signature):
-            self.report.fail("C2", seq, "the signature does not hold")
+        elif seq >= self.from_seq:
+            self.signatures.add(seq, key.public, signed.text, signed.signature)
 
     def _epoch(self, event: Event) -> None:
         before = self.last.epoch if self.last is not None else 0

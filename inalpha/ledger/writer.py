@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -144,7 +144,7 @@ class Ledger:
             return
         if not self.latched:
             future = self.submit(lambda txn: txn.line("epoch.close", "system:daemon", {"reason": reason}))
-            with contextlib.suppress(InalphaError):
+            with contextlib.suppress(InalphaError, CancelledError):
                 future.result()
         self._stop()
 
@@ -314,7 +314,10 @@ class Ledger:
             self.latched = True
             sys.stderr.write(f"ledger latched after commit: {error}\n")
         if self.on_commit is not None:
-            self.on_commit(self.size, self.root)
+            try:
+                self.on_commit(self.size, self.root)
+            except Exception as error:  # the listener's fault must not undo what is committed
+                sys.stderr.write(f"commit listener failed: {error!r}\n")
 
     def _sync_head(self, *, force: bool) -> None:
         now = time.monotonic()

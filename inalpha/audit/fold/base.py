@@ -9,6 +9,7 @@ from typing import Any
 
 from inalpha.audit.event import Event
 from inalpha.audit.schema import gate_role
+from inalpha.model.errors import Refused
 from inalpha.model.money import E8, e8_from_text, multiply_e8, text_from_e8
 from inalpha.model.ownership import owner_account_id
 
@@ -20,11 +21,11 @@ TABLES = (
 )  # fmt: skip
 
 
-class Violation(Exception):
+class Violation(Refused):
     """A line that the record must not hold. check: the invariant it breaks (I1..I19)."""
 
     def __init__(self, check: str, reason: str) -> None:
-        super().__init__(f"{check}: {reason}")
+        super().__init__(f"INVARIANT_{check}", f"{reason}.", "Nothing was written.")
         self.check = check
         self.reason = reason
 

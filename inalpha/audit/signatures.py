@@ -1,0 +1,98 @@
+"""Ed25519 verification of many lines in a process of its own, so that the other core checks the rest.
+
+`python -m inalpha.audit.signatures` reads frames from stdin until it ends and answers with the seqs whose
+signature does not hold. One signature at a time: batch verification would accept other signatures.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from typing import IO
+
+from inalpha.audit.notes import verify_ed25519
+
+# Below this many lines the second process costs more than it saves.
+WORTHWHILE = 3000
+_FRAME = struct.Struct(">QI32s64s")
+_DONE = b"done\n"
+
+
+class InlineVerifier:
+    """Checks at once; for short ledgers."""
+
+    def __init__(self) -> None:
+        self._bad: list[int] = []
+
+    def add(self, seq: int, public: bytes, text: bytes, signature: bytes) -> None:
+        if not verify_ed25519(public, text, signature):
+            self._bad.append(seq)
+
+    def finish(self) -> list[int]:
+        """The seqs whose signature does not hold, ascending."""
+        return self._bad
+
+    def abandon(self) -> None:
+        """Nothing to end."""
+
+
+class ProcessVerifier:
+    """The same through a child process. A child that dies early fails the lines that it was given."""
+
+    def __init__(self) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-I", "-m", "inalpha.audit.signatures"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._pending: list[bytes] = []
+        self._first: int | None = None
+        self._broken = False
+
+    def add(self, seq: int, public: bytes, text: bytes, signature: bytes) -> None:
+        if self._first is None:
+            self._first = seq
+        self._pending.append(_FRAME.pack(seq, len(text), public, signature))
+        self._pending.append(text)
+        if len(self._pending) >= 400:
+            self._flush()
+
+    def finish(self) -> list[int]:
+        self._flush()
+        answer = b""
+        if not self._broken:
+            answer, _ = self._child.communicate()
+        else:
+            self._child.kill()
+            self._child.communicate()
+        if not answer.endswith(_DONE):
+            return [] if self._first is None else [self._first]
+        return [int(line) for line in answer[: -len(_DONE)].split()]
+
+    def abandon(self) -> None:
+        """End the child without asking."""
+        self._child.kill()
+        self._child.communicate()
+
+    def _flush(self) -> None:
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.write(b"".join(self._pending))
+        except OSError:
+            self._broken = True
+        self._pending.clear()
+
+
+def serve(source: IO[bytes], answer: IO[bytes]) -> None:
+    """The child's loop."""
+    while head := source.read(_FRAME.size):
+        seq, length, public, signature = _FRAME.unpack(head)
+        if not verify_ed25519(public, source.read(length), signature):
+            answer.write(b"%d\n" % seq)
+    answer.write(_DONE)
+    answer.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)
