@@ -32,6 +32,8 @@ from inalpha.model.errors import EXIT_FAILURE, EXIT_INTEGRITY, InalphaError, Ref
 from inalpha.model.home import Home, default_home
 
 OPERATOR, AGENT = "demo", "demo-agent"
+CASH = "100000"
+FURTHER_BARS = 60
 HUMAN_WAIT_S = 3600
 MACHINE_SYMBOL, HUMAN_SYMBOL = "GOOG", "IBM"
 DEFAULT_SPEED = Decimal(10)
@@ -120,7 +122,7 @@ def _set_up(home: Home, bars: int | None, pace: Decimal | None, say: Any) -> dic
     say(f"demo home {home.root}, open key: anyone who can read this folder can sign")
     say(f"its risk.toml differs from the defaults in one value: a plan waits {HUMAN_WAIT_S // 60} minutes")
     genesis = create_home(
-        home, OPERATOR, "100000", "USD", None, {"plan_expiry": {"human_s": HUMAN_WAIT_S}}, CONFIG
+        home, OPERATOR, CASH, "USD", None, {"plan_expiry": {"human_s": HUMAN_WAIT_S}}, CONFIG
     )
     home.demo_mark.write_text(json.dumps({"genesis": genesis.hex}), encoding="utf-8")
     (home.root / "data").mkdir(mode=0o700)
@@ -157,7 +159,9 @@ def _choose(home: Home, bars: int | None) -> dict[str, Path]:
             _source(HUMAN), human, HUMAN.symbol, bars or 0, sandbox, lead=0 if bars else HUMAN_LEAD
         )
     found[HUMAN.file] = home.root / "data" / f"{HUMAN.symbol}-1d.csv"
-    write_slice(human, found[HUMAN.file], part.start, part.count)
+    # With a plan the replay holds on its bar; the bars behind it are for whoever approves it later.
+    further = FURTHER_BARS if bars and part.first_plan is not None else 0
+    write_slice(human, found[HUMAN.file], part.start, part.count + further)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inalpha.kernel.orders import LiveOrder
@@ -40,7 +40,8 @@ def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outco
     if order is None:
         return Outcome(False, "UNKNOWN_ORDER")
     now = max(kernel.now_ns, command.at_ns)
-    view = kernel.view_at(context, now, order.plan_close_ticks)
+    # Its own request stands among those of the bar: a plan is no duplicate of itself.
+    view = replace(kernel.view_at(context, now, order.plan_close_ticks), bar_requests=())
     refusals = kernel.risk.check(order.request, view, Stage.BINDING)
     code = refusals[0].code if refusals else kernel.exchange.check_submit(order, view.bar.close_ticks)
     expires = order.request.expires_ns

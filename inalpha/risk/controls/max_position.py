@@ -21,9 +21,9 @@ def check(order: OrderRequest, view: RunView, settings: MaxPosition, stage: Stag
     equity = equity_e8(view)
     side = int(order.side)
     added = notional_e8(reference_ticks(order, view), order.quantity_lots, view)
-    added += sum(
-        notional_e8(w.reference_ticks, w.remaining_lots, view) for w in view.working if w.side == side
-    )
+    # A plan that awaits a person stands among the working orders; it is not counted twice.
+    others = [w for w in view.working if w.side == side and w.intent != order.intent]
+    added += sum(notional_e8(w.reference_ticks, w.remaining_lots, view) for w in others)
     own = view.position_value_e8 + side * added
     symbol = abs(own + view.account.other_symbol_value_e8)
     gross = abs(own) + view.account.other_gross_e8

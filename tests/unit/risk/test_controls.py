@@ -119,6 +119,11 @@ def test_a_block_refuses_entries_and_lets_exits_run() -> None:
     assert codes(make_order(50, Side.SELL), view) == []
 
 
+def test_a_waiting_plan_is_not_counted_against_itself() -> None:
+    own = WorkingOrder("0:0", 1, 100, False, 10_000)
+    assert codes(make_order(100), make_view(working=(own,))) == []
+
+
 def test_a_broken_control_refuses() -> None:
     view = make_view(closes_ticks=(0,) * 40)  # a return over a zero close cannot be computed
     assert "RISK_ERROR" in codes(make_order(), view)
