@@ -16,7 +16,17 @@ from inalpha.audit.notes import verify_ed25519
 # Below this many lines the second process costs more than it saves.
 WORTHWHILE = 3000
 _FRAME = struct.Struct(">QI32s64s")
-_DONE = b"done\n"
+_READY, _DONE = b"ready\n", b"done\n"
+
+
+def signature_verifier(lines: int) -> InlineVerifier | ProcessVerifier:
+    """The faster one for so many lines; without a second process the slower one."""
+    if lines < WORTHWHILE:
+        return InlineVerifier()
+    try:
+        return ProcessVerifier()
+    except OSError:
+        return InlineVerifier()
 
 
 class InlineVerifier:
@@ -46,6 +56,10 @@ class ProcessVerifier:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        assert self._child.stdout is not None
+        if self._child.stdout.readline() != _READY:
+            self.abandon()
+            raise OSError("the signature process does not start")
         self._pending: list[bytes] = []
         self._first: int | None = None
         self._broken = False
@@ -86,6 +100,8 @@ class ProcessVerifier:
 
 def serve(source: IO[bytes], answer: IO[bytes]) -> None:
     """The child's loop."""
+    answer.write(_READY)
+    answer.flush()
     while head := source.read(_FRAME.size):
         seq, length, public, signature = _FRAME.unpack(head)
         if not verify_ed25519(public, source.read(length), signature):

@@ -23,7 +23,7 @@ from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey
 from inalpha.audit.report import Report
 from inalpha.audit.schema import TWO_PERSON
-from inalpha.audit.signatures import WORTHWHILE, InlineVerifier, ProcessVerifier
+from inalpha.audit.signatures import InlineVerifier, ProcessVerifier, signature_verifier
 
 MAX_DRIFT_US = 1_000_000
 PAGE = 1000
@@ -118,8 +118,7 @@ class _Verifier:
         ended = False
         try:
             total = self.reader.execute("SELECT ifnull(max(seq), -1) + 1 FROM ev").fetchone()[0]
-            if total - self.from_seq >= WORTHWHILE:
-                self.signatures = ProcessVerifier()
+            self.signatures = signature_verifier(total - self.from_seq)
             for seq, entry, leaf in self._rows():
                 if seq != self.tree.size:
                     report.fail("C3", self.tree.size, f"line {self.tree.size} is missing; the next is {seq}")
