@@ -20,10 +20,12 @@ from inalpha.model.step import Intent, StepReply
 
 GENESIS_HEAD = ""
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 def canonical(value: object) -> str:
     """JSON with sorted keys, no spaces and no ASCII escapes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encode(value)
 
 
 def next_head(head: str, input_text: str, output_text: str) -> str:

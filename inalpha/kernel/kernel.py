@@ -156,11 +156,13 @@ class Kernel:
         now = bar.close_time_ns
         if bar.open_time_ns < self.now_ns or now <= bar.open_time_ns:
             raise StepError(f"bar {bar.sequence} opens before the run's time")
-        self._begin_text = self._context_input(context)
+        self._begin_text = "null" if context is self._context else self._context_input(context)
         self._open = bar
         self.received_ns = received_ns
         self.lag_ns = received_ns - now
-        self.activity.new_bar()
+        activity = self.activity
+        if activity.orders_this_bar or activity.bar_requests:
+            activity.new_bar()
         exchange = self.exchange
         if exchange.working:
             exchange.expire_before(now)
@@ -168,7 +170,7 @@ class Kernel:
             exchange.expire_at(now)
         self.now_ns = now
         self.last_bar = bar
-        self.activity.closes.append(bar.close_ticks)
+        activity.closes.append(bar.close_ticks)
         exchange.previous_volume_e8 = bar.volume_e8
         self._asked = not self.runner_ended
         return self._request(bar) if self._asked else None
@@ -181,10 +183,10 @@ class Kernel:
         bar = self._open
         if bar is None:
             raise StepError("finish without begin")
-        finish_text = self._context_input(context)
+        finish_text = "null" if context is self._context else self._context_input(context)
         lost = self._asked and reply is None
         error = reply.error if reply is not None else ""
-        decisions: tuple[Decision, ...] = self.decider.guard_exit(bar, context)
+        decisions = self.decider.guard_exit(bar, context) if self.book.lots else ()
         if lost or error:
             self.end_runner("RUN_FAILED")
         elif reply is not None and reply.intents:
@@ -312,7 +314,7 @@ class Kernel:
 
     def _context_input(self, context: AccountContext) -> str:
         """The context's text, or null where it equals the one before it in the journal."""
-        if context is self._context or context == self._context:
+        if context == self._context:
             return "null"
         self._context = context
         return context_text(context)

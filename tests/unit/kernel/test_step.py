@@ -271,3 +271,12 @@ def test_the_guard_closes_after_the_strategy_ended_and_once() -> None:
     assert [(d.intent, d.outcome) for d in result.decisions] == [("2:guard", "working")]
     assert made.feed((8900,) * 4).position_lots == 0
     assert made.fills[-1].reason == "HARD_STOP"
+
+
+def test_an_approval_between_bars_does_not_count_for_the_next_bar() -> None:
+    made = Bench(make_spec(approval="human"), {0: [buy()]})
+    made.feed(FLAT)
+    made.command("approve", intent="0:0")
+    assert made.kernel.run_view(CONTEXT).orders_this_bar == 1
+    made.feed(FLAT)
+    assert made.kernel.run_view(CONTEXT).orders_this_bar == 0
