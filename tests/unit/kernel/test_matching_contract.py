@@ -325,3 +325,9 @@ def test_volume_share_slippage_by_hand() -> None:
 )
 def test_fee_models(fee: FeeModel, expected: int) -> None:
     assert fee.fee_e8(1000 * E8, 10 * E8) == expected
+
+
+def test_m3_a_stop_limit_part_filled_at_its_stop_is_not_filled_again_as_a_limit() -> None:
+    made = bench({0: [buy("100", stop="101", limit="102")]}, FLAT, participation_cap_e8=E8 // 10)
+    made.feed((10000, 10300, 9900, 10200), volume_e8=100 * E8)
+    assert [(fill.quantity_lots, fill.price_ticks) for fill in made.fills] == [(10, 10100)]

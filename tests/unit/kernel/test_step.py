@@ -280,3 +280,14 @@ def test_an_approval_between_bars_does_not_count_for_the_next_bar() -> None:
     assert made.kernel.run_view(CONTEXT).orders_this_bar == 1
     made.feed(FLAT)
     assert made.kernel.run_view(CONTEXT).orders_this_bar == 0
+
+
+def test_a_cost_share_rounds_half_to_even() -> None:
+    from inalpha.kernel.book import Book
+    from inalpha.model.instrument import Instrument
+
+    book = Book(Instrument("X", tick_e8=1, lot_e8=10**8), 100)
+    for price in (3, 4):
+        book.apply(1, 1, price, 0)
+    book.apply(-1, 1, 5, 0)  # half of 7 is 3.5: to the even 4, not down to 3
+    assert (book.cost_e8, book.realised_e8) == (3, 1)
