@@ -1,0 +1,5 @@
+"""`python -m inalpha`."""
+
+from inalpha.cli.main import main
+
+main()
