@@ -327,12 +327,23 @@ class CommandClient:
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)
 
-    async def request(self, cmd: str, args: Mapping[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
+    async def request(
+        self,
+        cmd: str,
+        args: Mapping[str, Any],
+        timeout_s: float = 10.0,
+        *,
+        signer: tuple[SigningKey, str] | None = None,
+    ) -> dict[str, Any]:
         """Send, resend under the same id, return the reply's data. Raises what the daemon refused with,
-        or TryAgain("NO_REPLY"): then the ledger, not a guess, tells what happened."""
+        or TryAgain("NO_REPLY"): then the ledger, not a guess, tells what happened.
+
+        signer: another key and its id for this command, where one client sends for a slot and a person.
+        """
+        key, kid = signer or (self._key, self._kid)
         identifier, raw = make_command(
-            self._key,
-            self._kid,
+            key,
+            kid,
             sender=self._client.identity,
             instance=self._instance,
             epoch=self.epoch,

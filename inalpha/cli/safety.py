@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import signal
-import time
 from typing import Any
 
 import click
@@ -14,16 +10,14 @@ from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_json, plain, table
-from inalpha.daemon.presence import find, require
+from inalpha.client import halting
+from inalpha.daemon.presence import require
 from inalpha.ledger import readers
-from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.ownership import owner_account_id
 from inalpha.model.states import HaltState
 from inalpha.risk.rules import is_loosening, load_rules, parse_rules, rules_from_canonical
-
-ANSWER_S = 1.0
 
 
 def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]:
@@ -72,51 +66,9 @@ def halt(
 
 def set_halt(home: Home, scope: dict[str, Any], state: HaltState, reason: str) -> dict[str, Any]:
     """Row first for a kill; a plain halt asks the daemon and latches when it does not answer in 1 s."""
-    warnings: list[str] = []
-    by = "daemon"
-    row = latch.LatchRow(
-        scope["scope"], state, f"cli:{getpass.getuser()}", reason, time.time_ns() // 1000, scope["account"],
-        scope["run"],
-    )  # fmt: skip
-    if state is HaltState.KILLED:
-        by = _latch(home, row, warnings)
-        _kill_runners(home, scope)
-    try:
-        send(home, "halt", {**scope, "state": state.value, "reason": reason, "user": getpass.getuser()}, None,
-             ANSWER_S)  # fmt: skip
-    except InalphaError as error:
-        if error.code not in ("NO_DAEMON", "NO_REPLY", "NO_STATE", "BUS_DOWN", "NO_SLOT"):
-            raise
-        if state is not HaltState.KILLED:
-            by = _latch(home, row, warnings)
-    except OSError:
-        if state is not HaltState.KILLED:
-            by = _latch(home, row, warnings)
-    return {"scope": row.scope_key, "state": state.value, "by": by, "warnings": warnings}
-
-
-def _latch(home: Home, row: latch.LatchRow, warnings: list[str]) -> str:
-    if not latch.append_row(home.latch, row):
-        warnings.append("a transaction was in flight when the latch was set; it may still commit")
-    return "latch"
-
-
-def _kill_runners(home: Home, scope: dict[str, Any]) -> None:
-    """By recorded pid, only while the recorded daemon's file names it; the host reaps."""
-    found = find(home)
-    if found is None:
-        return
-    for run, pid in found.runners.items():
-        if scope["run"] not in (None, run):
-            continue
-        if scope["account"] is not None:
-            with reading(home) as reader:
-                if readers.run(reader, run)["account"] != scope["account"]:
-                    continue
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
+    return halting.set_halt(
+        home, scope, state, reason, lambda args: send(home, "halt", args, None, halting.ANSWER_S), "cli"
+    )
 
 
 def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""daemon.json: who supervises this home, so that clients find its bus and can tell dead from alive."""
+"""daemon.json as the daemon keeps it: announced, replaced in one move, withdrawn; and starting one."""
 
 from __future__ import annotations
 
@@ -7,74 +7,45 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 
-from inalpha.model.errors import NoDaemon, TryAgain
+from inalpha.client.presence import (
+    RUNNING,
+    STARTING,
+    STOPPING,
+    Presence,
+    find,
+    presence_path,
+    require,
+    start_ticks,
+)
+from inalpha.model.errors import TryAgain
 from inalpha.model.home import Home
 
-STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
-
-
-@dataclass(slots=True)
-class Presence:
-    """What the daemon says of itself. start_ticks tells a reused pid from the process that wrote it."""
-
-    pid: int
-    start_ticks: int
-    state: str
-    epoch: int
-    run_dir: str
-    instance: str
-    daemon_key: str = ""
-    broker: dict[str, object] = field(default_factory=dict)
-    hosts: list[dict[str, object]] = field(default_factory=list)
-    runners: dict[str, int] = field(default_factory=dict)
-
-
-def start_ticks(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot; None when it is gone. Source: proc(5)."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
-
-
-def _file(home: Home) -> Path:
-    return home.root / "daemon.json"
+__all__ = [
+    "RUNNING",
+    "STARTING",
+    "STOPPING",
+    "Presence",
+    "announce",
+    "find",
+    "require",
+    "start_background",
+    "start_ticks",
+    "withdraw",
+]
 
 
 def announce(home: Home, presence: Presence) -> None:
     """Replace the file in one move."""
     temporary = home.root / "daemon.json.new"
     temporary.write_text(json.dumps(asdict(presence)), encoding="utf-8")
-    os.replace(temporary, _file(home))
+    os.replace(temporary, presence_path(home))
 
 
 def withdraw(home: Home) -> None:
     """The last act of a clean stop."""
-    _file(home).unlink(missing_ok=True)
-
-
-def find(home: Home) -> Presence | None:
-    """The living daemon of this home; None when there is none, whatever a stale file says."""
-    try:
-        presence = Presence(**json.loads(_file(home).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
-    return presence if start_ticks(presence.pid) == presence.start_ticks else None
-
-
-def require(home: Home) -> Presence:
-    """The living daemon, or NoDaemon (exit 3) with the command that starts one."""
-    presence = find(home)
-    if presence is None:
-        raise NoDaemon(
-            "NO_DAEMON", f"no daemon runs on {home.root}.", f"Start one: inalpha --home {home.root} --daemon"
-        )
-    return presence
+    presence_path(home).unlink(missing_ok=True)
 
 
 def start_background(home: Home, timeout_s: float = 30.0) -> Presence:

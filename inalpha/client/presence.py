@@ -1,0 +1,61 @@
+"""daemon.json as clients read it: who supervises this home, where its bus is, dead or alive."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from inalpha.model.errors import NoDaemon
+from inalpha.model.home import Home
+
+STARTING, RUNNING, STOPPING = "starting", "running", "stopping"
+
+
+@dataclass(slots=True)
+class Presence:
+    """What the daemon says of itself. start_ticks tells a reused pid from the process that wrote it."""
+
+    pid: int
+    start_ticks: int
+    state: str
+    epoch: int
+    run_dir: str
+    instance: str
+    daemon_key: str = ""
+    broker: dict[str, object] = field(default_factory=dict)
+    hosts: list[dict[str, object]] = field(default_factory=list)
+    runners: dict[str, int] = field(default_factory=dict)
+
+
+def start_ticks(pid: int) -> int | None:
+    """Start time of a process in clock ticks since boot; None when it is gone. Source: proc(5)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def presence_path(home: Home) -> Path:
+    return home.root / "daemon.json"
+
+
+def find(home: Home) -> Presence | None:
+    """The living daemon of this home; None when there is none, whatever a stale file says."""
+    try:
+        presence = Presence(**json.loads(presence_path(home).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return presence if start_ticks(presence.pid) == presence.start_ticks else None
+
+
+def require(home: Home) -> Presence:
+    """The living daemon, or NoDaemon (exit 3) with the command that starts one."""
+    presence = find(home)
+    if presence is None:
+        raise NoDaemon(
+            "NO_DAEMON", f"no daemon runs on {home.root}.", f"Start one: inalpha --home {home.root} --daemon"
+        )
+    return presence
