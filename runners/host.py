@@ -365,9 +365,9 @@ class Host:
             logs = answer.logs if isinstance(answer, protocol.Stopped) else []
         except RunnerEnded as error:
             logs = [f"on_stop: {error}"]
-        self._send(down.run, down.seq, down.id, "ended", EndedBody("", "", "", {}, logs))
         self._runs.pop(down.run, None)
         await runner.kill(RunnerEnded("exit", "stopped as asked"))
+        self._send(down.run, down.seq, down.id, "ended", EndedBody("", "", "", {}, logs))
         self._show_state()
 
     async def _killed(self, down: hostwire.Down) -> None:
