@@ -15,8 +15,8 @@ sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__fi
 from inalpha.model.instrument import Instrument  # noqa: E402
 from inalpha.model.runner import RunnerEnded  # noqa: E402
 from inalpha.model.step import StepRequest  # noqa: E402
+from runners.forkserver import Zygote  # noqa: E402
 from runners.local import LocalSandbox, SandboxRunner  # noqa: E402
-from runners.process import Zygote  # noqa: E402
 
 DAY = 86_400_000_000_000
 EMPTY = b"from inalpha import Strategy\n\nclass Empty(Strategy):\n    def on_bar(self, bar):\n        pass\n"

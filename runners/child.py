@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.step import MAX_LOG_BYTES, MAX_LOGS, StepReply, StepRequest
-from runners import lockdown, probe, protocol
+from runners import lockdown, messages, probe
 
 if TYPE_CHECKING:
     from inalpha.strategy.driver import StrategyDriver
@@ -54,7 +54,7 @@ def become_runner(given: Assignment, socket_fd: int, output_fd: int) -> NoReturn
     except BaseException as error:
         os.write(2, f"{type(error).__name__}: {error}".encode()[:500])
         os._exit(EXIT_LOCKDOWN)
-    _send(protocol.frame(protocol.Ready(os.getpid())))
+    _send(messages.frame(messages.Ready(os.getpid())))
     if given.role != "runner":
         _receive(b"")
         _send(probe.answer(given.role, given.memory_bytes, given.host_pid))
@@ -85,7 +85,7 @@ def _receive(buffer: bytes) -> tuple[bytes, bytes]:
             end = 4 + int.from_bytes(buffer[:4], "big")
             if len(buffer) >= end:
                 return buffer[4:end], buffer[end:]
-        data = os.read(lockdown.SOCKET_FD, 4 + protocol.MAX_FRAME)
+        data = os.read(lockdown.SOCKET_FD, 4 + messages.MAX_FRAME)
         if not data:
             os._exit(0)
         buffer = buffer + data if buffer else data
@@ -96,15 +96,15 @@ def _serve() -> NoReturn:
     rest = b""
     while True:
         text, rest = _receive(rest)
-        request = protocol.decode_request(text)
-        if isinstance(request, protocol.Step):
+        request = messages.decode_request(text)
+        if isinstance(request, messages.Step):
             answer = runner.step(request)
-        elif isinstance(request, protocol.Load):
+        elif isinstance(request, messages.Load):
             answer = runner.load(request)
-        elif isinstance(request, protocol.Warm):
+        elif isinstance(request, messages.Warm):
             answer = runner.warm(request)
-        elif isinstance(request, protocol.Ping):
-            answer = protocol.frame(protocol.Pong(request.nonce))
+        elif isinstance(request, messages.Ping):
+            answer = messages.frame(messages.Pong(request.nonce))
         else:
             answer = runner.stop(request)
         _flush()
@@ -125,7 +125,7 @@ class _Runner:
         self._driver: StrategyDriver
         self._tick_e8 = 0
 
-    def load(self, request: protocol.Load) -> bytes:
+    def load(self, request: messages.Load) -> bytes:
         from inalpha.strategy.driver import StrategyDriver
         from inalpha.strategy.loader import StrategyLoadError, load_strategy, read_params
 
@@ -142,18 +142,18 @@ class _Runner:
                 strategy, request.params, instrument, request.timeframe, int(request.seed)
             )
             self._driver.start()
-            return protocol.frame(protocol.Loaded(request.nonce, strategy.__name__, params))
+            return messages.frame(messages.Loaded(request.nonce, strategy.__name__, params))
         except StrategyLoadError as error:
-            failure = protocol.LoadFailure(error.type, error.text[:500], error.line or None)
+            failure = messages.LoadFailure(error.type, error.text[:500], error.line or None)
         except BaseException as error:
-            failure = protocol.LoadFailure(*describe(error))
-        return protocol.frame(protocol.Failed(request.nonce, failure))
+            failure = messages.LoadFailure(*describe(error))
+        return messages.frame(messages.Failed(request.nonce, failure))
 
-    def warm(self, request: protocol.Warm) -> bytes:
+    def warm(self, request: messages.Warm) -> bytes:
         self._driver.warm([Bar(*values, 0, self._tick_e8) for values in request.bars])
-        return protocol.frame(protocol.Warmed(request.nonce))
+        return messages.frame(messages.Warmed(request.nonce))
 
-    def step(self, request: protocol.Step) -> bytes:
+    def step(self, request: messages.Step) -> bytes:
         r = request
 
         def ask() -> StepReply:
@@ -163,14 +163,14 @@ class _Runner:
                 reply = StepReply(reply.seq, reply.intents, _cut(reply.logs), reply.error)
             return reply
 
-        return _guarded(ask, r.seq, lambda reply: protocol.reply_frame(r.nonce, reply))
+        return _guarded(ask, r.seq, lambda reply: messages.reply_frame(r.nonce, reply))
 
-    def stop(self, request: protocol.Stop) -> bytes:
+    def stop(self, request: messages.Stop) -> bytes:
         try:
             logs = _cut(tuple(self._driver.stop()))
         except BaseException as error:
             logs = _cut((": ".join(describe(error)[:2]),))
-        return protocol.frame(protocol.Stopped(request.nonce, list(logs)))
+        return messages.frame(messages.Stopped(request.nonce, list(logs)))
 
 
 def _guarded(ask: Callable[[], StepReply], seq: int, encode: Callable[[StepReply], bytes]) -> bytes:

@@ -6,7 +6,6 @@ live in the daemon. Its level of isolation is measured at each zygote start.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import base64
 import binascii
@@ -17,7 +16,6 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,46 +32,23 @@ from inalpha.model.latch import read_rows
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.states import HaltState
 from inalpha.model.step import StepRequest
-from runners import protocol, syscalls
-from runners.admission import MAX_RUNS, MEMORY_SHARE, admit, available_bytes
+from runners import messages, syscalls
+from runners.admission import admit, available_bytes
+from runners.forkserver import Zygote, ZygoteError
 from runners.hosted import HostedRunner
 from runners.local import demand_level, load_failure, step_error
 from runners.measure import measure
 from runners.probe import LAYERS_OF, Evidence
-from runners.process import Zygote, ZygoteError, kill_recorded, read_boot_id
+from runners.process import kill_recorded, read_boot_id
 from runners.protocol import Limits
+from runners.settings import Settings, parse
 
-UID_BASE = 60_100
 _REMEMBERED_ENDS = 256
 
 _down = msgspec.json.Decoder(hostwire.Down)
 _load = msgspec.json.Decoder(LoadBody)
 _warm = msgspec.json.Decoder(WarmBody)
 _step = msgspec.json.Decoder(StepRequest)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the host is told at its start. Secrets come from 0600 files, never from arguments."""
-
-    name: str
-    bus: str
-    instance: str
-    epoch: int
-    token_file: Path
-    key_file: Path
-    daemon_key: bytes
-    root: str = topics.ROOT
-    latch: Path | None = None
-    is_child: bool = False
-    uid_base: int = UID_BASE
-    max_runs: int = MAX_RUNS
-    memory_share: float = MEMORY_SHARE
-    ca_file: str | None = None
-
-    @property
-    def identity(self) -> str:
-        return f"host-{self.name}"
 
 
 @dataclass(slots=True)
@@ -306,9 +281,9 @@ class Host:
             "loading",
             limits.load_s,
         )
-        if isinstance(answer, protocol.Failed):
+        if isinstance(answer, messages.Failed):
             raise await runner.kill(load_failure(answer.error))
-        assert isinstance(answer, protocol.Loaded)
+        assert isinstance(answer, messages.Loaded)
         return LoadedBody(
             answer.name,
             answer.params,
@@ -349,8 +324,8 @@ class Host:
         answer = await runner.ask(
             lambda talk: talk.step(request), f"on_bar at bar {request.seq}", limits.step_s
         )
-        assert isinstance(answer, protocol.Reply)
-        reply = protocol.step_reply(answer)
+        assert isinstance(answer, messages.Reply)
+        reply = messages.step_reply(answer)
         self._send(down.run, down.seq, down.id, "reply", reply)
         if reply.error:
             ended = await runner.kill(step_error(reply.error, limits))
@@ -362,7 +337,7 @@ class Host:
         logs: list[str] = []
         try:
             answer = await runner.ask(lambda talk: talk.stop(), "on_stop", limits.stop_s)
-            logs = answer.logs if isinstance(answer, protocol.Stopped) else []
+            logs = answer.logs if isinstance(answer, messages.Stopped) else []
         except RunnerEnded as error:
             logs = [f"on_stop: {error}"]
         self._runs.pop(down.run, None)
@@ -398,7 +373,7 @@ class Host:
         for row in read_rows(self._settings.latch):
             binds = row.scope == "all" or (row.scope == "run" and row.run == run)
             if binds and row.state is HaltState.KILLED:
-                raise RunnerEnded("killed", f"the halt latch says KILLED: {protocol.shown(row.reason)}")
+                raise RunnerEnded("killed", f"the halt latch says KILLED: {messages.shown(row.reason)}")
 
     async def _ensure_zygote(self) -> None:
         async with self._fork:
@@ -423,47 +398,9 @@ def _probe_uid(settings: Settings) -> int | None:
     return settings.uid_base + settings.max_runs + 1 if os.geteuid() == 0 else None
 
 
-def _parse(arguments: list[str] | None) -> tuple[Settings, Path | None]:
-    parser = argparse.ArgumentParser(prog="python -m runners.host", description=__doc__)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--bus", required=True, help="Unix socket of the broker, or mqtts://host:port")
-    parser.add_argument("--instance", required=True)
-    parser.add_argument("--epoch", type=int, required=True)
-    parser.add_argument("--token-file", type=Path, required=True)
-    parser.add_argument("--key-file", type=Path, required=True, help="0600 file with the host's seed in hex")
-    parser.add_argument("--daemon-key", required=True, help="the daemon's public key in hex")
-    parser.add_argument("--root", default=topics.ROOT)
-    parser.add_argument("--latch", type=Path)
-    parser.add_argument("--child", action="store_true", help="die with the process that started this one")
-    parser.add_argument("--uid-base", type=int, default=UID_BASE)
-    parser.add_argument("--max-runs", type=int, default=MAX_RUNS)
-    parser.add_argument("--memory-share", type=float, default=MEMORY_SHARE)
-    parser.add_argument("--ca-file")
-    parser.add_argument("--orphans", type=Path, help="JSON list of [pid, start ticks, boot id] to end first")
-    a = parser.parse_args(arguments)
-    settings = Settings(
-        a.name,
-        a.bus,
-        a.instance,
-        a.epoch,
-        a.token_file,
-        a.key_file,
-        bytes.fromhex(a.daemon_key),
-        a.root,
-        a.latch,
-        a.child,
-        a.uid_base,
-        a.max_runs,
-        a.memory_share,
-        a.ca_file,
-    )
-    topics.check_identity(settings.identity)
-    return settings, a.orphans
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Start the zygote from the main thread, measure, then serve."""
-    settings, orphans = _parse(arguments)
+    settings, orphans = parse(arguments)
     parent = os.getppid()
     if settings.is_child:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)

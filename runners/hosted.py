@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 
 from inalpha.model.runner import RunnerEnded
-from runners import protocol
+from runners import messages
+from runners.messages import ProtocolError
 from runners.process import RunnerProcess
-from runners.protocol import Conversation, ProtocolError
+from runners.protocol import Conversation
 
 FIRST_PING_S = 1.0
 NEXT_PING_S = 30.0
@@ -36,7 +37,7 @@ class HostedRunner:
         self._talk = Conversation(process.pid)
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Lock()
-        self._answer: asyncio.Future[protocol.Answer] | None = None
+        self._answer: asyncio.Future[messages.Answer] | None = None
         self._unsent = b""
         self._what = "starting"
         self._seconds = process.limits.ready_s
@@ -59,7 +60,7 @@ class HostedRunner:
             except RunnerEnded as error:
                 raise await self.kill(error) from None
 
-    async def ask(self, frame: Callable[[Conversation], bytes], what: str, seconds: float) -> protocol.Answer:
+    async def ask(self, frame: Callable[[Conversation], bytes], what: str, seconds: float) -> messages.Answer:
         """Send what frame() builds and await the answer. Raises RunnerEnded."""
         async with self._turn:
             if self.end is not None:
@@ -78,7 +79,7 @@ class HostedRunner:
             await asyncio.sleep(0.001)
         return self.end
 
-    async def _await(self, data: bytes, what: str, seconds: float) -> protocol.Answer:
+    async def _await(self, data: bytes, what: str, seconds: float) -> messages.Answer:
         if self._ping is not None:
             self._ping.cancel()
         if self.end is not None:
@@ -95,7 +96,7 @@ class HostedRunner:
             self._deadline.cancel()
             self._answer = None
         self._asked_s, self._cpu_s = time.monotonic(), self.process.cpu_s()
-        pause = NEXT_PING_S if isinstance(answer, protocol.Pong) else FIRST_PING_S
+        pause = NEXT_PING_S if isinstance(answer, messages.Pong) else FIRST_PING_S
         self._ping = self._loop.call_later(pause, self._begin_ping)
         return answer
 
@@ -114,7 +115,7 @@ class HostedRunner:
 
     def _readable(self) -> None:
         try:
-            data = os.read(self._socket_fd, 4 + protocol.MAX_FRAME)
+            data = os.read(self._socket_fd, 4 + messages.MAX_FRAME)
         except BlockingIOError:
             return
         except OSError:

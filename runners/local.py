@@ -17,11 +17,13 @@ from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
-from runners import protocol
+from runners import messages
+from runners.forkserver import Zygote
 from runners.measure import measure
+from runners.messages import MAX_WARM_BARS, ProtocolError, Scalar
 from runners.probe import LAYERS_OF, LEVELS, Evidence
-from runners.process import RunnerProcess, Zygote
-from runners.protocol import MAX_WARM_BARS, Conversation, Limits, ProtocolError, Scalar
+from runners.process import RunnerProcess
+from runners.protocol import Conversation, Limits
 
 # Below 65,536, the most that small containers map; apart from the daemon host's own block.
 _UID_FIRST = 60_200
@@ -89,9 +91,9 @@ class LocalSandbox:
         """Fork, lock down, load. Raises RunnerEnded (`load` names type, text and line)."""
         if hashlib.sha256(source).hexdigest() != sha256:
             raise RunnerEnded("load", "the source is not the one that its sha256 names")
-        if len(source) > protocol.MAX_SOURCE:
+        if len(source) > messages.MAX_SOURCE:
             raise RunnerEnded(
-                "load", f"the source has {len(source)} bytes, at most {protocol.MAX_SOURCE} allowed"
+                "load", f"the source has {len(source)} bytes, at most {messages.MAX_SOURCE} allowed"
             )
         limits = limits or Limits()
         process = self._zygote.spawn(uid=self._uid(), limits=limits, layers=self._layers)
@@ -183,9 +185,9 @@ class SandboxRunner:
             "loading",
             self._limits.load_s,
         )
-        if isinstance(answer, protocol.Failed):
+        if isinstance(answer, messages.Failed):
             raise self._kill(load_failure(answer.error))
-        assert isinstance(answer, protocol.Loaded)
+        assert isinstance(answer, messages.Loaded)
         self.name, self.params = answer.name, answer.params
 
     def warm(self, bars: Iterable[Bar]) -> None:
@@ -196,8 +198,8 @@ class SandboxRunner:
     def step(self, request: StepRequest) -> StepReply:
         self._bar = request.seq
         answer = self._ask(self._talk.step(request), "on_bar", self._limits.step_s)
-        assert isinstance(answer, protocol.Reply)
-        reply = protocol.step_reply(answer)
+        assert isinstance(answer, messages.Reply)
+        reply = messages.step_reply(answer)
         if reply.error:
             self._kill(step_error(reply.error, self._limits))
         return reply
@@ -212,7 +214,7 @@ class SandboxRunner:
         if self._end is None:
             try:
                 answer = self._ask(self._talk.stop(), "on_stop", self._limits.stop_s)
-                assert isinstance(answer, protocol.Stopped)
+                assert isinstance(answer, messages.Stopped)
                 logs = tuple(answer.logs)
             except RunnerEnded:
                 return ()
@@ -224,7 +226,7 @@ class SandboxRunner:
         if self._end is None:
             self._kill(RunnerEnded("exit", "ended by us"))
 
-    def _ask(self, data: bytes, what: str, seconds: float) -> protocol.Answer:
+    def _ask(self, data: bytes, what: str, seconds: float) -> messages.Answer:
         if self._end is not None:
             raise self._end
         self._check_between()
@@ -238,7 +240,7 @@ class SandboxRunner:
         if used > self._limits.between_cpu_s:
             raise self._kill(RunnerEnded("between", f"worked outside on_bar ({used:.2f} s of processor)"))
 
-    def _await(self, what: str, seconds: float, data: bytes = b"") -> protocol.Answer:
+    def _await(self, what: str, seconds: float, data: bytes = b"") -> messages.Answer:
         """Write data and read the one answer, both before the deadline."""
         began, cpu = time.monotonic(), self._answered_cpu_s
         poll_ms = seconds * 1000
@@ -254,7 +256,7 @@ class SandboxRunner:
                     if passed:
                         raise self._kill(RunnerEnded("output", passed))
                 if any(fd == self._fd and happened & ~select.POLLOUT for fd, happened in events):
-                    received = os.read(self._fd, 4 + protocol.MAX_FRAME)
+                    received = os.read(self._fd, 4 + messages.MAX_FRAME)
                     if not received:
                         raise self._gone()
                     answer = self._talk.receive(received)
@@ -299,10 +301,10 @@ class SandboxRunner:
         return ended
 
 
-def load_failure(error: protocol.LoadFailure) -> RunnerEnded:
+def load_failure(error: messages.LoadFailure) -> RunnerEnded:
     """What a refused load means: type, text and line."""
     where = f" (line {error.line})" if error.line else ""
-    text = protocol.shown(f"{error.type}: {error.text}", protocol.MAX_ERROR_CHARACTERS)
+    text = messages.shown(f"{error.type}: {error.text}", messages.MAX_ERROR_CHARACTERS)
     return RunnerEnded("load", text + where, detail={"line": error.line})
 
 
@@ -310,7 +312,7 @@ def step_error(error: str, limits: Limits) -> RunnerEnded:
     """What a reply's error means: over memory, or an exception."""
     if error.startswith("MemoryError"):
         return RunnerEnded("memory", f"over {limits.memory_bytes >> 20} MiB")
-    return RunnerEnded("exception", protocol.shown(error, protocol.MAX_ERROR_CHARACTERS))
+    return RunnerEnded("exception", messages.shown(error, messages.MAX_ERROR_CHARACTERS))
 
 
 def _batches(bars: Sequence[Bar], size: int) -> Iterable[Sequence[Bar]]:

@@ -13,9 +13,11 @@ import msgspec
 
 from inalpha.model.runner import RunnerEnded
 from runners import lockdown
+from runners.forkserver import Zygote
+from runners.messages import FrameReader, ProtocolError
 from runners.probe import FATAL, LAYERS_OF, LEVELS, NEEDS, Evidence, Findings
-from runners.process import RunnerProcess, Zygote
-from runners.protocol import Conversation, FrameReader, Limits, ProtocolError
+from runners.process import RunnerProcess
+from runners.protocol import Conversation, Limits
 
 _TIMEOUT_S = 5.0
 

@@ -26,6 +26,8 @@ def main() -> NoReturn:
     """Arguments: "main" when the host's main thread started us, so that a death signal means its end;
     "shared" (tests alone) to stay in the host's namespaces."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A collection here would leave holes in pages that runners share; they would copy them to fill them.
+    gc.disable()
     lockdown.close_descriptors(CONTROL_FD + 1)
     control = socket.socket(fileno=CONTROL_FD)
     host = os.getppid()
@@ -40,7 +42,6 @@ def main() -> NoReturn:
 
         failed = warm_up()
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-        gc.collect()
         gc.freeze()
         control.send(json.dumps({"ready": os.getpid(), "namespaces": namespaces, "failed": failed}).encode())
     except BaseException as error:
@@ -101,6 +102,7 @@ def _double_fork(control: socket.socket, request: dict[str, Any], passed: array.
     if runner:
         control.send(json.dumps({"id": request["id"], "pid": runner}).encode())
         os._exit(0)
+    gc.enable()
     become_runner(
         Assignment(
             request["host_pid"],

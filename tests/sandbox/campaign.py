@@ -28,9 +28,10 @@ from pathlib import Path
 from inalpha.model.instrument import Instrument
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import MAX_INTENTS, NUMBER_PATTERN, StepRequest
+from runners.forkserver import clean_environment
 from runners.local import LocalSandbox, SandboxRunner
 from runners.lockdown import LAYERS
-from runners.process import clean_environment, session_members
+from runners.process import session_members
 from runners.protocol import Limits
 
 MARK = "CANARY-"

@@ -206,12 +206,12 @@ def test_a_second_run_on_one_zygote_ends_alike() -> None:
 
 def test_no_setting_removes_a_layer() -> None:
     from inalpha.bus import hostwire
-    from runners import host
+    from runners import host, settings
 
     source = Path(host.__file__).read_text()
     assert "without" not in hostwire.LoadBody.__struct_fields__
     assert not {"layers", "without", "unsafe", "environment"} & set(hostwire.LoadBody.__struct_fields__)
     for option in ("--without", "--layers", "--unsafe", "--no-seccomp"):
         with pytest.raises(SystemExit):
-            host._parse([option, "x"])
+            settings.parse([option, "x"])
     assert "is_shared" not in source and "environment=" not in source

@@ -14,7 +14,7 @@ import pytest
 from inalpha.model.instrument import Instrument
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepRequest
-from runners import protocol
+from runners import messages
 from runners.local import SandboxRunner
 from runners.process import RunnerProcess
 from runners.protocol import Limits
@@ -36,7 +36,7 @@ def start(play: Play, *, prologue: bytes | None = None) -> SandboxRunner:
         try:
             if os.geteuid() == 0:
                 os.setresuid(65_400, 65_400, 65_400)
-            theirs.sendall(protocol.frame(protocol.Ready(os.getpid())) if prologue is None else prologue)
+            theirs.sendall(messages.frame(messages.Ready(os.getpid())) if prologue is None else prologue)
             while data := theirs.recv(70_000):
                 play(theirs, json.loads(data[4:]))
         finally:
@@ -52,8 +52,8 @@ def load(runner: SandboxRunner) -> None:
 
 def honest(request: dict) -> bytes:
     if request["type"] == "load":
-        return protocol.frame(protocol.Loaded(request["nonce"], "Mine", {}))
-    return protocol.frame(protocol.Reply(request["nonce"], request.get("seq", 0), [], [], ""))
+        return messages.frame(messages.Loaded(request["nonce"], "Mine", {}))
+    return messages.frame(messages.Reply(request["nonce"], request.get("seq", 0), [], [], ""))
 
 
 def ended(act: Callable[[], object]) -> RunnerEnded:
@@ -135,7 +135,7 @@ def test_peer_that_never_reads_is_a_deadline() -> None:
     load(runner)
     runner.process.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     many = tuple(
-        protocol.OrderView(f"0:{n}", "buy", "market", 1, 0, None, None, "GTC", "accepted", "x" * 100)
+        messages.OrderView(f"0:{n}", "buy", "market", 1, 0, None, None, "GTC", "accepted", "x" * 100)
         for n in range(250)
     )
     large = StepRequest(0, 1, (), REQUEST.bar, (0, 0), (0, 0), many)
@@ -143,7 +143,7 @@ def test_peer_that_never_reads_is_a_deadline() -> None:
 
 
 @pytest.mark.parametrize(
-    "prologue", [b"x", b"\0\0\0\0", b"\xff\xff\xff\xff", protocol.frame(protocol.Ready(1))]
+    "prologue", [b"x", b"\0\0\0\0", b"\xff\xff\xff\xff", messages.frame(messages.Ready(1))]
 )
 def test_anything_but_ready_ends_it(prologue: bytes) -> None:
     error = ended(lambda: load(start(lambda link, request: None, prologue=prologue)))

@@ -18,9 +18,10 @@ from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
+from runners.forkserver import clean_environment
 from runners.local import LocalSandbox, SandboxRunner, demand_level
 from runners.probe import NEEDS, Evidence
-from runners.process import clean_environment, kill_recorded, read_boot_id
+from runners.process import kill_recorded, read_boot_id
 from runners.protocol import Limits
 
 DAY = 86_400_000_000_000

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from inalpha.model.instrument import Instrument
 from inalpha.model.step import Intent, StepReply, StepRequest
-from runners import protocol
-from runners.protocol import Conversation, Limits, OutputMeter, ProtocolError
+from runners import messages
+from runners.messages import ProtocolError
+from runners.protocol import Conversation, Limits, OutputMeter
 
 PID = 4711
 SOURCE = b"class Mine(Strategy):\n    pass\n"
@@ -27,14 +28,14 @@ def body_of(frame: bytes) -> dict:
 
 def ready() -> Conversation:
     talk = Conversation(PID)
-    talk.receive(protocol.frame(protocol.Ready(PID)))
+    talk.receive(messages.frame(messages.Ready(PID)))
     return talk
 
 
 def loaded() -> Conversation:
     talk = ready()
     sent = talk.load("run-1", SOURCE, "ab", {}, Instrument("X"), "1d", 2**200)
-    talk.receive(protocol.frame(protocol.Loaded(body_of(sent)["nonce"], "Mine", {})))
+    talk.receive(messages.frame(messages.Loaded(body_of(sent)["nonce"], "Mine", {})))
     return talk
 
 
@@ -69,8 +70,8 @@ def text_of(reply: dict) -> bytes:
 
 def accept(reply: dict, talk: Conversation) -> StepReply:
     answer = talk.receive(framed(text_of(reply)))
-    assert isinstance(answer, protocol.Reply)
-    return protocol.step_reply(answer)
+    assert isinstance(answer, messages.Reply)
+    return messages.step_reply(answer)
 
 
 def test_honest_reply_is_accepted() -> None:
@@ -82,10 +83,10 @@ def test_honest_reply_is_accepted() -> None:
 def test_reply_written_by_the_runner_is_accepted() -> None:
     talk, reply = asked()
     intent = Intent(0, "order", "sell", "2", type="limit", limit="10.25", reason="é")
-    sent = protocol.reply_frame(reply["nonce"], StepReply(7, (intent,), ("log",), ""))
+    sent = messages.reply_frame(reply["nonce"], StepReply(7, (intent,), ("log",), ""))
     answer = talk.receive(sent)
-    assert isinstance(answer, protocol.Reply)
-    assert protocol.step_reply(answer) == StepReply(7, (intent,), ("log",), "")
+    assert isinstance(answer, messages.Reply)
+    assert messages.step_reply(answer) == StepReply(7, (intent,), ("log",), "")
 
 
 def test_reply_with_other_spacing_is_accepted() -> None:
@@ -123,13 +124,13 @@ def test_bytes_while_nothing_is_asked_are_refused() -> None:
 
 def test_ready_of_another_process_is_refused() -> None:
     with pytest.raises(ProtocolError, match="names process"):
-        Conversation(PID).receive(protocol.frame(protocol.Ready(PID + 1)))
+        Conversation(PID).receive(messages.frame(messages.Ready(PID + 1)))
 
 
 def test_answer_of_another_kind_is_refused() -> None:
     talk, reply = asked()
     with pytest.raises(ProtocolError, match="does not answer"):
-        talk.receive(protocol.frame(protocol.Pong(reply["nonce"])))
+        talk.receive(messages.frame(messages.Pong(reply["nonce"])))
 
 
 @pytest.mark.parametrize("name", ["Other", "Min", "", "Mine x", "Mine\0", "__import__"])
@@ -137,13 +138,13 @@ def test_loaded_for_another_class_is_refused(name: str) -> None:
     talk = ready()
     sent = talk.load("run-1", SOURCE, "ab", {}, Instrument("X"), "1d", 1)
     with pytest.raises(ProtocolError, match="no class of the source"):
-        talk.receive(protocol.frame(protocol.Loaded(body_of(sent)["nonce"], name, {})))
+        talk.receive(messages.frame(messages.Loaded(body_of(sent)["nonce"], name, {})))
 
 
 def test_loaded_twice_is_refused() -> None:
     talk = ready()
     sent = talk.load("run-1", SOURCE, "ab", {}, Instrument("X"), "1d", 1)
-    answer = protocol.frame(protocol.Loaded(body_of(sent)["nonce"], "Mine", {}))
+    answer = messages.frame(messages.Loaded(body_of(sent)["nonce"], "Mine", {}))
     with pytest.raises(ProtocolError):
         talk.receive(answer + answer)
 
@@ -353,7 +354,7 @@ def test_damaged_reply_is_refused_or_means_the_same_kind(data: st.DataObject) ->
         answer = talk.receive(framed(bytes(text)))
     except ProtocolError:
         return
-    assert isinstance(answer, protocol.Reply)
+    assert isinstance(answer, messages.Reply)
     assert answer.nonce == reply["nonce"] and answer.seq == 7
 
 
