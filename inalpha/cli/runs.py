@@ -204,7 +204,7 @@ def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dic
         "fees": money.fees if money else "0",
         "isolation": row["level"],
         "host": row["host"],
-        "pid": found.runners.get(row["run"]) if found else None,
+        "pid": found.runners.get(row["run"]) if found and row["is_live"] else None,
         "last_bar": iso(row["last_close"]),
         "started_by": row["started_by"],
         "started_at": iso(row["started_ts"]),

@@ -25,7 +25,6 @@ from inalpha.ledger.txn import Txn
 from inalpha.market.bargate import PASSING, BarGate, VerdictKind
 from inalpha.market.feedspec import FeedSpec
 from inalpha.market.rawbar import RawBar
-from inalpha.model import latch
 from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
 from inalpha.model.risk import AccountContext
@@ -360,8 +359,7 @@ class RunActor:
             self.kernel = None  # until the step has committed, the journal alone says where the run stands
             request = kernel.begin(bar, received_ns, self.context())
             reply, failure = await self._ask(request)
-            with latch.commit_guard(self.office.home.latch):
-                result = await self.office.write(lambda txn: self._commit(txn, kernel, reply, began))
+            result = await self.office.write(lambda txn: self._commit(txn, kernel, reply, began))
             self.kernel = kernel
         self._refresh_hold()
         self.office.notice("step", [self.run])
@@ -370,7 +368,14 @@ class RunActor:
         if failure is not None:
             raise RunFailed(failure.code, failure.message)
         if result.error:
-            raise RunFailed("exception", result.error)
+            raise self._failure(result.error)
+
+    def _failure(self, error: str) -> RunFailed:
+        """What a reply's error means: over its memory, or an exception of the strategy."""
+        if error.startswith("MemoryError"):
+            limit = self.plan.rules.controls.runner_limits.memory_mib
+            return RunFailed("memory", f"over {limit} MiB")
+        return RunFailed("exception", error)
 
     async def _ask(self, request: StepRequest | None) -> tuple[StepReply | None, RunnerEnded | None]:
         """The strategy's answer; a runner that ended for good leaves the bar to go on without it."""
@@ -385,6 +390,8 @@ class RunActor:
 
     def _commit(self, txn: Txn, kernel: Kernel, reply: StepReply | None, began: HaltState) -> StepResult:
         """On the writer's thread. A halt that came after the step began voids it before COMMIT."""
+        if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
+            raise StepVoided
         result = kernel.finish(reply, self.context())
         write_step(txn, self.plan.facts, result)
         instrument, bar = self.plan.spec.instrument, result.bar
@@ -392,7 +399,7 @@ class RunActor:
             bar.close_ticks, result.position_lots, instrument.tick_e8, instrument.lot_e8
         )
         flow = result.cash_e8 - self.plan.spec.opening_cash_e8
-        if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
+        if self.office.halt_at_commit(txn, self.account, self.run).severity > began.severity:
             raise StepVoided
         trips = self.office.accounts.mark(self.account, self.run, bar.close_time_ns, flow, value)
         self.office.trip(txn, self.account, trips)

@@ -41,10 +41,10 @@ def lint(source: str | bytes) -> list[Finding]:
     """Everything found, by line. An unparsable file has one finding."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         col = getattr(error, "offset", None) or 1
-        text = getattr(error, "msg", None) or str(error)
+        text = getattr(error, "msg", None) or str(error) or "nested too deeply to be parsed"
         return [Finding(line, col, ERROR, "SYNTAX", text)]
     found = [*_imports(tree), *_calls(tree), *_class(tree)]
     return sorted(set(found))
@@ -66,7 +66,7 @@ def _imports(tree: ast.Module) -> Iterator[Finding]:
             top = name.split(".")[0]
             if top in BANNED_MODULES or not top:
                 text = f"{name} does not work in the sandbox: no files, network or processes there"
-                yield _finding(node, ERROR, "BANNED_IMPORT", text, BANNED_MODULES.get(top, ""))
+                yield _finding(node, WARNING, "BANNED_IMPORT", text, BANNED_MODULES.get(top, ""))
             elif top not in ALLOWED_MODULES:
                 text = f"{name} is not known to be loaded in the sandbox"
                 fix = "Use the pure standard library, numpy, pandas, ta and inalpha."
@@ -79,16 +79,16 @@ def _calls(tree: ast.Module) -> Iterator[Finding]:
             continue
         name = _dotted(node.func)
         if name in BANNED_CALLS:
-            yield _finding(node, ERROR, "BANNED_CALL", f"{name}() does not work here", BANNED_CALLS[name])
+            yield _finding(node, WARNING, "BANNED_CALL", f"{name}() does not work here", BANNED_CALLS[name])
         elif name in CLOCK_CALLS or (name.endswith((".now", ".utcnow", ".today")) and "clock" not in name):
             text = f"{name}() reads the wall clock: replay and backtest would differ"
-            yield _finding(node, ERROR, "WALL_CLOCK", text, "Use self.clock.now().")
+            yield _finding(node, WARNING, "WALL_CLOCK", text, "Use self.clock.now().")
         elif name.startswith("random.") and name != "random.Random":
             text = f"{name}() is not seeded"
-            yield _finding(node, ERROR, "UNSEEDED_RANDOM", text, "Use self.random, seeded per run.")
+            yield _finding(node, WARNING, "UNSEEDED_RANDOM", text, "Use self.random, seeded per run.")
         elif name.startswith(("np.random.", "numpy.random.")):
             text = f"{name}() is not seeded"
-            yield _finding(node, ERROR, "UNSEEDED_RANDOM", text, "Use self.rng, seeded per run.")
+            yield _finding(node, WARNING, "UNSEEDED_RANDOM", text, "Use self.rng, seeded per run.")
         elif name == "print":
             yield _finding(node, WARNING, "PRINT", "print() is cut and dropped", "Use self.log(text).")
         elif name == "self.ta":
@@ -138,7 +138,7 @@ def _class(tree: ast.Module) -> Iterator[Finding]:
 def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Finding]:
     if name == "__init__":
         text = "__init__ runs before the strategy knows its run"
-        yield _finding(method, ERROR, "TRAP_INIT", text, "Move its body to on_start.")
+        yield _finding(method, WARNING, "TRAP_INIT", text, "Move its body to on_start.")
     if name in _CALLBACKS:
         is_generator = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(method))
         if isinstance(method, ast.AsyncFunctionDef) or is_generator:
@@ -156,13 +156,13 @@ def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterat
         action = called.removeprefix("self.") if called.startswith("self.") else ""
         if name == "on_start" and action in _ORDERS:
             text = f"{called}() in on_start: there is no bar yet (NO_BAR)"
-            yield _finding(node, ERROR, "TRAP_NO_BAR", text, "Order in on_bar.")
+            yield _finding(node, WARNING, "TRAP_NO_BAR", text, "Order in on_bar.")
         if name == "on_stop" and action in _ORDERS:
             text = f"{called}() in on_stop is ignored"
             yield _finding(node, WARNING, "TRAP_ON_STOP", text, "Order in on_bar.")
         if name in ("on_bar", "on_order_event") and action in ("indicator", "ta"):
             text = f"{called}() on every bar starts a new indicator each time"
-            yield _finding(node, ERROR, "TRAP_INDICATOR", text, "Declare it once, in on_start.")
+            yield _finding(node, WARNING, "TRAP_INDICATOR", text, "Declare it once, in on_start.")
 
 
 def _attributes(cls: ast.ClassDef) -> Iterator[Finding]:
