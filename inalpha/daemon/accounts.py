@@ -20,6 +20,7 @@ class Accounts:
         self._books: dict[str, AccountBook] = {}
         self._halts: dict[str, HaltState] = {}
         self.blocks: dict[str, tuple[str, ...]] = {}
+        self.blocks_of_all: tuple[str, ...] = ()
 
     def __getitem__(self, account: str) -> AccountBook:
         return self._books[account]
@@ -81,7 +82,8 @@ class Accounts:
 
     def context(self, account: str, run: str) -> AccountContext:
         """The account as this run's checks read it now."""
-        return self._books[account].context(run, self.halts_of(account, run), self.blocks.get(run, ()))
+        blocks = self.blocks_of_all + self.blocks.get(run, ())
+        return self._books[account].context(run, self.halts_of(account, run), blocks)
 
     def mark(self, account: str, run: str, now_ns: int, cash_flow_e8: int, value_e8: int) -> list[Trip]:
         return self._books[account].mark(run, now_ns, cash_flow_e8, value_e8)

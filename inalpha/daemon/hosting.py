@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
     from inalpha.daemon.office import Office
 
 HOST = "host-local"
+# Every runner as (pid, start time, boot id): a new host ends exact matches before its first run.
+ORPHANS = "runners.json"
 
 
 class BusRunnerLink(RunnerLink):
     """Asks one host over the bus, and remembers which process holds which run."""
 
-    def __init__(self, link: HostLink) -> None:
+    def __init__(self, link: HostLink, orphans: Path) -> None:
         self._link = link
+        self._orphans = orphans
         self._pids: dict[str, int] = {}
+        self._recorded: dict[str, tuple[int, int, str]] = {}
 
     async def load(self, plan: RunPlan) -> Evidence:
         """A fresh runner; one that is left from before is ended first."""
@@ -51,6 +56,8 @@ class BusRunnerLink(RunnerLink):
             memory_bytes=settings.memory_mib << 20,
         )
         self._pids[spec.run] = loaded.pid
+        self._recorded[spec.run] = (loaded.pid, loaded.start_ticks, loaded.boot_id)
+        self._orphans.write_text(json.dumps(list(self._recorded.values())), encoding="utf-8")
         return Evidence(self._link.host, loaded.level, loaded.evidence)
 
     async def warm(self, run: str, bars: Sequence[Bar]) -> None:
@@ -100,7 +107,7 @@ class HostChild:
             on_ended=self._runner_ended,
             on_log=lambda run, text: office.log("runner_output", run=run, text=text),
         )
-        self._bus_link = BusRunnerLink(self._link)
+        self._bus_link = BusRunnerLink(self._link, run_dir / ORPHANS)
         self._instance = instance
         self._bus = client.address
         self._daemon_key = bytes(key.verify_key).hex()
@@ -124,7 +131,7 @@ class HostChild:
     def _spawn(self) -> None:
         """From the main thread: the child dies with the thread that started it."""
         sandbox = self._office.config.sandbox
-        orphans = self._run_dir / "runners.json"
+        orphans = self._run_dir / ORPHANS
         slot = self._run_dir / "slots"
         command = [
             sys.executable, "-P", "-m", "runners.host", "--child", "--name", HOST.removeprefix("host-"),

@@ -15,6 +15,7 @@ from inalpha import __version__
 from inalpha.bus import envelope, slots, topics
 from inalpha.bus.client import BusClient, Will
 from inalpha.bus.command import Command, CommandServer
+from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import start_broker
 from inalpha.daemon import presence
 from inalpha.daemon.config import load_config
@@ -24,11 +25,12 @@ from inalpha.daemon.hosting import HostChild
 from inalpha.daemon.logs import Log
 from inalpha.daemon.office import Office
 from inalpha.ledger.writer import Ledger
-from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, InalphaError
+from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, ConfigError, InalphaError
 from inalpha.model.home import Home
 
 BEAT_S = 1.0
 STOP_S = 8.0
+BUS_UNSOUND = "BUS_UNSOUND"
 
 
 def run_daemon(home: Home) -> int:
@@ -86,6 +88,7 @@ class Supervisor:
         tasks: list[asyncio.Task[None]] = []
         try:
             await self.client.start()
+            await self._test_broker()
             await self.host.start()
             await self._serve_commands(run_dir, key)
             self.office.publish = self._notice
@@ -202,9 +205,31 @@ class Supervisor:
         while True:
             if not self.broker.is_alive:
                 self.log("broker_restart", "warning", kind=self.broker.kind)
+                before = self.client.connects
                 self.broker.restart()
                 self._announce_changes()
+                while self.client.connects == before and self.broker.is_alive:
+                    await asyncio.sleep(0.02)
+                await self._test_broker(at_start=False)
             await asyncio.sleep(0.05)
+
+    async def _test_broker(self, at_start: bool = True) -> None:
+        """The six acts that the ACL must refuse. Unsound at start: nothing runs; later: entries are blocked."""
+        found = await run_self_test(self.client, self.broker.tokens)
+        if not self.broker.is_alive:
+            return  # it died meanwhile: a dead bus proves nothing, and its successor is tested again
+        bad = ", ".join(f"{act.name} ({act.detail})" for act in found.acts if not act.is_contained)
+        self.office.accounts.blocks_of_all = () if found.is_sound else (BUS_UNSOUND,)
+        if found.is_sound:
+            return
+        if at_start:
+            raise ConfigError(
+                BUS_UNSOUND, f"the broker lets through: {bad}.", "Use another broker: [bus] broker."
+            )
+        self.log("bus_unsound", "error", acts=bad)
+        await self.office.write(
+            lambda txn: self.office.alert(txn, "bus", "broker", f"the ACL lets through: {bad}")
+        )
 
     # What it is asked.
 
