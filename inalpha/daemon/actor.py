@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 FATAL = frozenset({"LEDGER_LATCHED", "LEDGER_CLOSED", "EPOCH_FENCED"})
 WARMUP_BARS = 200
 HOLIDAY = "holiday"
+KILLED_TEXT = "killed by a person; start a new run"
 
 
 class StepVoided(Exception):
@@ -111,6 +112,8 @@ class RunActor:
             if self.ended:
                 return
             kernel = self.kernel or await self._rebuild_alone()
+            if self.office.accounts.halt_of(self.account, self.run) is HaltState.KILLED:
+                reason, text = "killed", KILLED_TEXT  # whatever its runner's end looked like
             failed = reason not in STOPPED_REASONS
 
             def job(txn: Txn) -> None:
@@ -177,7 +180,7 @@ class RunActor:
             self.lock.release()
         self._refresh_hold()
         if state is HaltState.KILLED:
-            await self.end("killed", "killed by a person; start a new run")
+            await self.end("killed", KILLED_TEXT)
 
     async def runner_ended(self, error: RunnerEnded) -> None:
         """The runner ended between bars: for good, or to come back by replay."""
@@ -222,6 +225,8 @@ class RunActor:
     async def _prepare(self) -> None:
         """A runner, and the kernel as the journal leaves it: recovery is replay from the first bar."""
         office = self.office
+        if office.accounts.halt_of(self.account, self.run) is HaltState.KILLED:
+            raise RunFailed("killed", KILLED_TEXT)
         await office.load_runner(self)
         entries = await office.entries(self.run)
         async with self.lock:

@@ -112,6 +112,8 @@ async def start_run(office: Office, call: Call) -> Body:
         rules = office.rules_in_force(txn, str(mandate.get("account")))
         if rules.active == 0:
             raise Refused("NO_RISK_RULES", "every control is off.", "Switch some on in risk.toml.")
+        if office.halt_now(txn, str(mandate.get("account")), "") is HaltState.KILLED:
+            raise Refused("KILLED", "no run starts while KILLED.", "inalpha resume SCOPE --reason TEXT")
         run = gates.start_run(txn, mandate, principal, gate, max_runs=office.config.account.max_runs)
         txn.blob(feed_text.encode())
         return {"run": run, "mandate_sha256": mandate_digest(mandate)}

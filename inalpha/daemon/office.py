@@ -235,12 +235,17 @@ class Office:
     # Halts.
 
     def halt_now(self, txn: Txn, account: str, run: str) -> HaltState:
-        """The strictest state that covers a run: ledger and latch, read last before COMMIT."""
+        """The strictest state that covers a run, by ledger and latch."""
         keys = {"all", account, run}
         rows = txn.conn.execute("SELECT scope_key, state FROM halt").fetchall()
         states = [HaltState(state) for key, state in rows if key in keys]
         states += [row.state for row in latch.read_rows(self.home.latch) if row.scope_key in keys]
         return strictest(*states)
+
+    def halt_at_commit(self, txn: Txn, account: str, run: str) -> HaltState:
+        """The same, read last: a row that comes after it waits until this transaction has committed."""
+        txn.hold(latch.commit_guard(self.home.latch))
+        return self.halt_now(txn, account, run)
 
     def trip(self, txn: Txn, account: str, trips: list[Trip]) -> None:
         """A trigger of the account: it may only reduce until a person resumes it."""

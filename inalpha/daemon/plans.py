@@ -12,6 +12,7 @@ from inalpha.kernel.records import Command, CommandResult
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
 from inalpha.model.risk import AccountContext, Refusal
+from inalpha.model.states import HaltState
 
 if TYPE_CHECKING:
     from inalpha.daemon.actor import RunActor
@@ -37,6 +38,12 @@ def _require_pending(row: dict[str, Any], now_us: int) -> None:
         )
     if now_us >= row["expires"]:
         raise Refused("PLAN_EXPIRED", f"{row['plan']} has expired.", "Wait for the next one.")
+
+
+def _require_no_newer_halt(halt: HaltState, actor: RunActor, context: AccountContext) -> None:
+    """A halt that risk has not judged yet, since it stands in the ledger or the latch only."""
+    if halt.severity > context.halt.severity:
+        raise Refused(halt.value, f"{actor.run} is {halt.value}.", "Resume it first.")
 
 
 def _intent_in_run(row: dict[str, Any]) -> str:
@@ -69,9 +76,7 @@ async def approve(office: Office, call: Call) -> Body:
             )
         data = {"plan": plan, "plan_sha256": digest}
         txn.check_gate(gate, "plan.approve", data, principal)
-        halt = office.halt_now(txn, actor.account, actor.run)
-        if halt.severity > context.halt.severity:
-            raise Refused(halt.value, f"{actor.run} is {halt.value}.", "Resume it first.")
+        _require_no_newer_halt(office.halt_now(txn, actor.account, actor.run), actor, context)
         command = Command("approve", actor.clock_ns(), intent=_intent_in_run(row), actor=principal)
         result = kernel.command(command, context)
         if result.accepted:
@@ -82,6 +87,7 @@ async def approve(office: Office, call: Call) -> Body:
             first = result.refusals[0].message if result.refusals else result.code
             body.update(plan=plan, outcome="rejected", code=result.code, message=first)
         call.seal(txn, body)
+        _require_no_newer_halt(office.halt_at_commit(txn, actor.account, actor.run), actor, context)
         return result
 
     await actor.command(make)

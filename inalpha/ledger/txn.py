@@ -7,8 +7,9 @@ import hmac
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from inalpha.audit import merkle
 from inalpha.audit.context import LedgerContext
@@ -20,6 +21,8 @@ from inalpha.audit.notes import Signer
 from inalpha.audit.schema import TWO_PERSON, gate_role
 from inalpha.ledger.clock import Reading
 from inalpha.model.errors import InalphaError
+
+T = TypeVar("T")
 
 # The record allows 1 s between the two clocks; a step is told before that is used up.
 MAX_DRIFT_US = 900_000
@@ -55,6 +58,7 @@ class Txn:
     erased: list[str] = field(default_factory=list)
     publish: bool = False
     rotated: bool = False
+    held: ExitStack = field(default_factory=ExitStack)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def line(
@@ -79,6 +83,10 @@ class Txn:
             raise InalphaError("LINE_FORM", str(error)) from error
         nonces = self._check_notes(event)
         return self._append(event, nonces)
+
+    def hold(self, lock: AbstractContextManager[T]) -> T:
+        """Enter lock now and leave it once COMMIT or ROLLBACK has returned, on the writer's thread."""
+        return self.held.enter_context(lock)
 
     def next_id(self, prefix: str) -> str:
         """The next `run-N`, `plan-N`, `order-N`, `fill-N` or `prop-N`; taken when a line names it."""

@@ -260,6 +260,13 @@ class Ledger:
         now = max(reading.wall_us, self._tail.ts)
         context = LedgerContext(conn, self.origin, self._tree)
         txn = Txn(conn, self._tail, context, now, reading)
+        with txn.held:
+            value = self._commit(job, txn, fenced=fenced)
+        self._committed(txn)
+        return value
+
+    def _commit(self, job: Callable[[Txn], T], txn: Txn, *, fenced: bool) -> T:
+        conn = self._conn
         try:
             conn.execute("BEGIN IMMEDIATE")
             if fenced:
@@ -280,7 +287,6 @@ class Ledger:
                     "LEDGER_LATCHED", f"the ledger cannot be written: {error}.", "Mend the disk, restart."
                 ) from error
             raise
-        self._committed(txn)
         return value
 
     def _roll_back(self) -> None:

@@ -1,0 +1,80 @@
+"""Halts hold: beside other runs, with the daemon gone, and against a start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.installation import Installation, first_bars, until
+
+FLIP = """from inalpha import Strategy
+
+
+class Flip(Strategy):
+    def on_bar(self, bar):
+        if self.orders:
+            return
+        if self.position.is_flat:
+            self.buy(5, reason="in")
+        else:
+            self.close(reason="out")
+"""
+
+
+@pytest.fixture(scope="module")
+def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, str]]:
+    """A home with a daemon, and a promoted strategy that has an order on every bar."""
+    folder = tmp_path_factory.mktemp("halts")
+    (folder / "flip.py").write_text(FLIP)
+    home = Installation(folder / "home")
+    home.init()
+    home.start()
+    yield home, home.promote(folder / "flip.py")
+    home.stop()
+
+
+def state(home: Installation, run: str) -> str:
+    return str(home.json("run", "show", run)["state"])
+
+
+def test_a_kill_of_one_run_leaves_the_others_trading(
+    trading: tuple[Installation, str], tmp_path: Path
+) -> None:
+    home, candidate = trading
+    files = {"GOOG": "GOOG-1d.csv", "IBM": "IBM-1d.csv", "AAPL": "AAPL-1d-adjusted.csv"}
+    runs = [
+        home.run(candidate, first_bars(file, 60, tmp_path / f"{symbol}.csv"), "20", symbol)
+        for symbol, file in files.items()
+    ]
+    until(lambda: home.json("run", "show", runs[2])["bars"] > 1, what="bars")
+    home("halt", "--run", runs[0], "--kill", "--reason", "this one alone")
+    until(lambda: state(home, runs[0]) == "failed", what="the killed run's end")
+    assert home.json("run", "show", runs[0])["reason"] == "killed"
+    for run in runs[1:]:
+        home("run", "wait", run, "--timeout", "20")
+    home("audit", "verify")
+
+
+def test_a_kill_without_a_daemon_outlives_its_start(
+    trading: tuple[Installation, str], tmp_path: Path
+) -> None:
+    home, candidate = trading
+    bars = first_bars("GOOG-1d.csv", 300, tmp_path / "goog.csv")
+    run = home.run(candidate, bars, "40")
+    until(lambda: home.json("run", "show", run)["bars"] > 2, what="bars")
+    home.kill("daemon")
+    home("halt", "--all", "--kill", "--reason", "nobody is there")
+    seen = home.json("run", "show", run)["bars"]
+    home.start()
+    until(lambda: state(home, run) == "failed", what="the killed run's end")
+    found = home.json("run", "show", run)
+    assert (found["reason"], found["bars"], found["pid"]) == ("killed", seen, None)
+    refused = home(
+        "run", "start", candidate, "--symbol", "GOOG", "--timeframe", "1d", "--feed", f"replay:{bars}@max",
+        code=4,
+    )  # fmt: skip
+    assert refused.strip().endswith("inalpha resume SCOPE --reason TEXT") and "KILLED" in refused
+    home("resume", "all", "--reason", "looked at it")
+    assert home.json("replay", home.run(candidate, bars, "max"))["divergence"] is None
+    home("audit", "verify")
