@@ -1,0 +1,1 @@
+"""Modal panels: signing, unlocking, forms, halting, help."""

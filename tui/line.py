@@ -1,0 +1,78 @@
+"""Lines of styled text as data: what a screen says, before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.cells import cell_len
+
+from tui.text import cut
+
+Span = tuple[str, str]  # text, role (a name of tui.theme.ROLES)
+
+
+class Line:
+    """One row: spans of text with a role each."""
+
+    __slots__ = ("spans",)
+
+    def __init__(self, text: str = "", role: str = "") -> None:
+        self.spans: list[Span] = [(text, role)] if text else []
+
+    def add(self, text: str, role: str = "") -> Line:
+        if text:
+            self.spans.append((text, role))
+        return self
+
+    def join(self, other: Line) -> Line:
+        self.spans.extend(other.spans)
+        return self
+
+    @property
+    def text(self) -> str:
+        return "".join(text for text, _ in self.spans)
+
+    @property
+    def width(self) -> int:
+        return cell_len(self.text)
+
+    def to(self, column: int) -> Line:
+        """Filled with blanks up to the column."""
+        return self.add(" " * (column - self.width))
+
+    def fit(self, width: int) -> Line:
+        """Exactly width cells: cut with an ellipsis, or filled."""
+        out, used = Line(), 0
+        for text, role in self.spans:
+            size = cell_len(text)
+            if used + size > width:
+                out.add(cut(text, width - used), role)
+                return out.to(width)
+            out.add(text, role)
+            used += size
+        return out.to(width)
+
+    def end(self, text: str, width: int, role: str = "") -> Line:
+        """With text flush right in width; what stands in its way is cut."""
+        found = self.fit(width - cell_len(text))
+        return found.add(text, role)
+
+    def __repr__(self) -> str:
+        return f"Line({self.text!r})"
+
+
+def texts(lines: Iterable[Line]) -> list[str]:
+    """The bare text, for tests and the clipboard."""
+    return [line.text.rstrip() for line in lines]
+
+
+def beside(left: list[Line], right: list[Line], left_width: int, width: int) -> list[Line]:
+    """Two columns with a rule between."""
+    rows = max(len(left), len(right))
+    found = []
+    for row in range(rows):
+        line = (left[row] if row < len(left) else Line()).fit(left_width)
+        line.add(" │ ", "rule")
+        line.join((right[row] if row < len(right) else Line()).fit(width - left_width - 3))
+        found.append(line)
+    return found

@@ -1,0 +1,103 @@
+"""Candidates: what models proposed, and the evidence for it. Reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tui.book import Book, CandidateDetail
+from tui.line import Line
+from tui.rows import Cell, Column, TableRow
+from tui.text import digest, moment, number, plain
+
+COLUMNS = (
+    Column("candidate", 17), Column("state", 12), Column("by", 16, grow=True), Column("at", 9, right=True),
+    Column("runs", 5, right=True),
+)  # fmt: skip
+_STATE = {
+    "submitted": ("◐", "accent"), "passed": ("…", "warn"), "failed": ("✗", "bad"), "promoted": ("✓", "good"),
+    "rejected": ("✗", "bad"), "revoked": ("✗", "bad"),
+}  # fmt: skip
+_METRICS = (
+    ("total_return", "return", True), ("max_drawdown", "max dd", True), ("buy_and_hold", "buy & hold", True),
+    ("sharpe", "sharpe", False), ("win_rate", "win rate", True), ("trades", "trades", False),
+    ("exposure_time", "exposure", True), ("turnover", "turnover", False),
+)  # fmt: skip
+
+
+def candidate_rows(book: Book, now_us: int) -> list[TableRow]:
+    found = []
+    for row in book.candidates:
+        glyph, role = _STATE.get(row["state"], ("·", ""))
+        runs = sum(1 for view in book.runs if view.row["sha256"] == row["sha256"])
+        cells = (
+            Cell(row["candidate"], "strong"),
+            Cell(f"{glyph} {row['state']}", role),
+            Cell(plain(row["submitted_by"])),
+            Cell(moment(row["ts"], now_us), "dim"),
+            Cell(number(runs) if runs else "", "dim"),
+        )
+        found.append(TableRow(row["candidate"], cells, row["submitted_seq"]))
+    return found
+
+
+def candidate_lines(detail: CandidateDetail, now_us: int, width: int) -> list[Line]:
+    """Who, why, the gate's checks, the figures, then the source as stored."""
+    row, evidence = detail.row, detail.evidence
+    glyph, role = _STATE.get(row["state"], ("·", ""))
+    lines = [
+        Line(f"{row['candidate']}  ", "strong").add(f"{glyph} {row['state']}", role)
+        .add(f"  {plain(row['submitted_by'], 24)} {moment(row['ts'], now_us)}", "dim"),
+        Line("SHA256 ", "title").add(digest(row["sha256"])).add(f"  {number(row['size'])} bytes", "dim"),
+        Line("WHY    ", "title").add(f"“{plain(detail.rationale or 'missing')}”"),
+    ]  # fmt: skip
+    if row["decided_by"]:
+        lines.append(
+            Line("DECIDED ", "title").add(f"{plain(row['decided_by'], 20)} “{plain(detail.reason or '')}”")
+        )
+    lines.append(Line())
+    lines.append(Line("GATE", "title"))
+    for check in evidence.get("checks", []):
+        mark = ("✓", "good") if check.get("passed") else ("✗", "bad")
+        lines.append(
+            Line("  ")
+            .add(mark[0], mark[1])
+            .add(f" {plain(check.get('name'), 14):14}")
+            .add(plain(check.get("detail")), "dim")
+        )
+    if not evidence:
+        lines.append(Line("  no evidence yet", "dim"))
+    for finding in evidence.get("findings", []):
+        lines.append(Line("  ! ", "warn").add(plain(finding)))
+    lines += _metrics(evidence)
+    lines += [Line(), Line("SOURCE", "title")]
+    for place, text in enumerate(detail.source.splitlines(), 1):
+        lines.append(
+            Line(f"{place:4} ", "dim").add(" " * (len(text) - len(text.lstrip())) + plain(text.lstrip()))
+        )
+    return [line.fit(width) for line in lines]
+
+
+def _metrics(evidence: Mapping[str, Any]) -> list[Line]:
+    metrics, data = evidence.get("metrics"), evidence.get("data")
+    if not isinstance(metrics, Mapping):
+        return []
+    name = (
+        f" on {plain(data.get('name'), 24)}, {number(data.get('bars'))} bars"
+        if isinstance(data, Mapping)
+        else ""
+    )
+    lines = [Line(), Line(f"BACKTEST{name}", "title")]
+    shown = [
+        (label, f"{number(metrics[key] * 100, 1, sign=True)}%" if share else number(metrics[key], 2))
+        for key, label, share in _METRICS
+        if isinstance(metrics.get(key), int | float)
+    ]
+    for at in range(0, len(shown), 2):
+        line = Line("  ")
+        for label, value in shown[at : at + 2]:
+            line.add(f"{label:11}", "dim").add(f"{value:>9}   ")
+        lines.append(line)
+    for warning in evidence.get("warnings", []):
+        lines.append(Line("  ! ", "warn").add(plain(warning)))
+    return lines

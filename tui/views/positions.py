@@ -1,0 +1,74 @@
+"""Positions: what each account holds, from which run, and how much room its rules leave."""
+
+from __future__ import annotations
+
+from tui.book import Book, RunView
+from tui.charts import meter
+from tui.line import Line
+from tui.text import moment, number, pad, percent, plain, price
+from tui.views.runs import gain_role
+
+
+def position_lines(book: Book, now_us: int, width: int) -> list[Line]:
+    """One block per account."""
+    lines: list[Line] = []
+    for account in book.accounts:
+        held = [view for view in book.runs if view.row["account"] == account["account"]]
+        lines += _account(account, held, book, now_us, width)
+        lines.append(Line())
+    return lines or [Line("no account yet", "dim")]
+
+
+def _account(
+    account: dict[str, str], views: list[RunView], book: Book, now_us: int, width: int
+) -> list[Line]:
+    holding = [view for view in views if view.money is not None and float(view.money.position)]
+    gross = sum(abs(_value(view)) for view in holding)
+    gain = float(account["equity"]) / float(account["opening"]) - 1
+    head = (
+        Line(f"{plain(account['owner'], 20)}  ", "strong")
+        .add("equity ")
+        .add(number(account["equity"], 2), "strong")
+    )
+    head.add(f"  {gain * 100:+.2f}%", gain_role(gain)).add(
+        f"   cash {number(account['cash'], 2)} {plain(account['currency'], 5)}"
+    )
+    head.add(f"   gross {percent(gross, account['equity'])}")
+    title = f"{'symbol':12}{'qty':>10}{'avg':>12}{'mark':>12}{'at':>11}{'unreal.':>12}  run       state"
+    lines = [head.fit(width), Line(), Line(title, "title").fit(width)]
+    for view in holding:
+        lines.append(_row(view, now_us).fit(width))
+    if not holding:
+        lines.append(Line("flat: no run holds a position", "dim"))
+    working = [
+        row for row in book.decisions if row["plan_state"] == "executed" and row["plan"] not in book.fills
+    ]
+    told = ", ".join(
+        f"{row['order']} {row['side']} {number(row['quantity'])} {plain(row['symbol'], 12)}"
+        for row in working
+    )
+    lines += [Line(), Line("WORKING  ", "title").add(told or "none", "" if told else "dim")]
+    if holding:
+        lines.append(Line("EXPOSURE", "title"))
+    for view in holding:
+        share = abs(_value(view)) / float(account["equity"])
+        lines.append(
+            Line(f"  {view.name:9}").add(meter(share / 0.25, 20), "accent").add(f" {share * 100:5.1f}% / 25%")
+        )
+    return [line.fit(width) for line in lines]
+
+
+def _value(view: RunView) -> float:
+    money = view.money
+    return float(money.position) * float(money.close) if money is not None and money.close else 0.0
+
+
+def _row(view: RunView, now_us: int) -> Line:
+    money = view.money
+    assert money is not None
+    line = Line(pad(plain(view.row["symbol"]), 12), "strong").add(
+        f"{number(money.position):>10}{price(money.average):>12}"
+    )
+    line.add(f"{price(money.close):>12}{moment(view.row['last_close'], now_us):>11}")
+    line.add(f"{number(money.unrealised, 2, sign=True):>12}", gain_role(float(money.unrealised)))
+    return line.add(f"  {view.name:9} ").add(str(view.row["state"]), "good" if view.is_live else "dim")

@@ -1,0 +1,1 @@
+"""Our own widgets, drawn line by line."""
