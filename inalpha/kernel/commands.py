@@ -36,11 +36,11 @@ def apply(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
 
 def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     """A person signed: risk binds again with today's account, then the order works from this instant (M1)."""
-    order = kernel.pending.get(command.intent or "")
+    order = kernel.pending.pop(command.intent or "", None)
     if order is None:
         return Outcome(False, "UNKNOWN_ORDER")
     now = max(kernel.now_ns, command.at_ns)
-    # Its own request stands among those of the bar: a plan is no duplicate of itself.
+    # A plan does not stand in its own way: neither as a waiting order nor as a request of the bar.
     view = replace(kernel.view_at(context, now, order.plan_close_ticks), bar_requests=())
     refusals = kernel.risk.check(order.request, view, Stage.BINDING)
     code = refusals[0].code if refusals else kernel.exchange.check_submit(order, view.bar.close_ticks)
@@ -50,7 +50,6 @@ def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outco
     if code:
         kernel.end_pending(order, OrderState.DENIED, code)
         return Outcome(False, code, refusals)
-    del kernel.pending[order.id]
     kernel.exchange.accept(order, now, now)
     kernel.activity.order_executed(now)
     return _DONE
