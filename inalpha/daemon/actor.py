@@ -11,11 +11,11 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.accounts import position_value_e8
-from inalpha.daemon.record import DAEMON, RunFacts, write_command, write_journal, write_step
+from inalpha.daemon.record import DAEMON, RISK, RunFacts, write_command, write_journal, write_step
 from inalpha.kernel.gateway import gateway_for
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
@@ -33,7 +33,7 @@ from inalpha.model.states import STOPPED_REASONS, HaltState
 from inalpha.model.step import StepReply, StepRequest
 from inalpha.risk.engine import RiskEngine
 from inalpha.risk.guard import PositionGuard
-from inalpha.risk.rules import Rules
+from inalpha.risk.rules import Rules, binding
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
@@ -86,6 +86,7 @@ class RunActor:
         self.ended = False
         self.clock_ns: Callable[[], int] = lambda: 0
         self.streak = 0
+        self._limits_sha256 = plan.rules.sha256
         self._after_open_ns: int | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -182,6 +183,17 @@ class RunActor:
         if state is HaltState.KILLED:
             await self.end("killed", KILLED_TEXT)
 
+    async def limits(self) -> None:
+        """Come under the account's limits as the ledger now holds them."""
+        async with self.lock:
+            await self._apply_limits()
+            await self._apply_halt(self.office.accounts.halt_of(self.account, self.run))
+        self._refresh_hold()
+
+    def has_newer_limits(self, txn: Txn) -> bool:
+        """Whether limits came into force that this run was not brought under yet."""
+        return self.office.limits_sha256(txn, self.account) != self._limits_sha256
+
     async def runner_ended(self, error: RunnerEnded) -> None:
         """The runner ended between bars: for good, or to come back by replay."""
         if error.becomes is RunBecomes.REBUILT:
@@ -238,8 +250,36 @@ class RunActor:
                 office.log("run_resumed", run=self.run, bars=self.kernel.bars)
             else:
                 self.kernel = await self._begin_journal()
+            await self._apply_limits()
             await self._apply_halt(office.accounts.halt_of(self.account, self.run))
         self._refresh_hold()
+
+    async def _apply_limits(self) -> None:
+        """The tighter of the account's rules and the mandate's binds; where neither is, the run may only
+        reduce, under its mandate's."""
+        kernel = self.kernel
+        if self.ended or kernel is None:
+            return
+        assert isinstance(kernel.risk, RiskEngine)
+        present = kernel.risk.rules.sha256
+
+        def job(txn: Txn) -> tuple[Rules, str]:
+            account = self.office.rules_in_force(txn, self.account)
+            found = binding(account, self.plan.rules)
+            rules = found or self.plan.rules
+            if rules.sha256 != present:
+                command = Command(
+                    "limits", self.clock_ns() or kernel.now_ns, actor=DAEMON, code=rules.sha256,
+                    reason=rules.canonical,
+                )  # fmt: skip
+                write_command(txn, self.plan.facts, kernel.command(command, self.context()))
+            if found is None and self.office.accounts.scope_state(self.run) is HaltState.ACTIVE:
+                reason = "the account's limits and the mandate's loosen each other; start a new run"
+                self.office.set_halt(txn, "run", None, self.run, HaltState.REDUCING, RISK, reason)
+            return rules, account.sha256
+
+        rules, self._limits_sha256 = await self.office.write(job)
+        self.plan.facts = replace(self.plan.facts, rules_sha256=rules.sha256)
 
     async def _apply_halt(self, state: HaltState) -> None:
         kernel = self.kernel
@@ -396,6 +436,8 @@ class RunActor:
     def _commit(self, txn: Txn, kernel: Kernel, reply: StepReply | None, began: HaltState) -> StepResult:
         """On the writer's thread. A halt that came after the step began voids it before COMMIT."""
         if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
+            raise StepVoided
+        if self.has_newer_limits(txn):
             raise StepVoided
         result = kernel.finish(reply, self.context())
         write_step(txn, self.plan.facts, result)

@@ -207,15 +207,20 @@ async def loosen_limits(office: Office, call: Call) -> Body:
             raise Refused("LIMITS_CHANGED", "risk.toml changed since it was signed.", "Sign again.")
         txn.check_gate(gate, "limits.set", data, principal)
         txn.blob(rules.canonical.encode())
-        return {"seq": txn.line("limits.set", principal, data, gate=gate)}
+        seq = txn.line("limits.set", principal, data, gate=gate)
+        office.accounts[str(data["account"])].rules = rules
+        return {"seq": seq}
 
-    return await call.commit(office, job)
+    body = await call.commit(office, job)
+    await office.apply_limits()
+    return body
 
 
 async def refresh_limits(office: Office) -> None:
     """Tighter values of risk.toml bind at once; looser ones wait. Unreadable: nothing starts."""
 
-    def job(txn: Txn) -> None:
+    def job(txn: Txn) -> bool:
+        tightened = False
         for account, owner in txn.conn.execute("SELECT account, owner FROM account").fetchall():
             rules = load_rules(office.home.risk, owner.partition(":")[2])
             old = office.rules_in_force(txn, account)
@@ -224,8 +229,12 @@ async def refresh_limits(office: Office) -> None:
             txn.blob(rules.canonical.encode())
             data = {"account": account, "direction": "tighten", "rules_sha256": rules.sha256}
             txn.line("limits.set", "system:daemon", data)
+            office.accounts[account].rules = rules
+            tightened = True
+        return tightened
 
-    await office.write(job)
+    if await office.write(job):
+        await office.apply_limits()
 
 
 COMMANDS: dict[str, Handler] = {

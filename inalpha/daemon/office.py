@@ -147,6 +147,11 @@ class Office:
             raise IntegrityError("NO_LIMITS", f"account {account} never had rules.", "inalpha risk apply")
         return rules_from_canonical(self.read_blob(row[0]).decode())
 
+    def limits_sha256(self, txn: Txn, account: str) -> str:
+        """Digest of the rules that the account's last limits line named."""
+        row = txn.conn.execute("SELECT rules_sha256 FROM limits WHERE account = ?", (account,)).fetchone()
+        return str(row[0]) if row else ""
+
     async def start_run(self, run: str) -> None:
         """An actor for a run that the ledger holds as live."""
 
@@ -300,6 +305,11 @@ class Office:
         live = [actor for actor in self.actors.values() if not actor.ended]
         await asyncio.gather(*(actor.halt(self.accounts.halt_of(actor.account, actor.run)) for actor in live))
         self.notice("halt", [])
+
+    async def apply_limits(self) -> None:
+        """Bring every live run under the limits in force."""
+        live = [actor for actor in self.actors.values() if not actor.ended]
+        await asyncio.gather(*(actor.limits() for actor in live))
 
     async def copy_latch(self) -> None:
         """Rows of the latch become lines; then, under the exclusive lock, the file is emptied."""

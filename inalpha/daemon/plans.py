@@ -77,6 +77,8 @@ async def approve(office: Office, call: Call) -> Body:
         data = {"plan": plan, "plan_sha256": digest}
         txn.check_gate(gate, "plan.approve", data, principal)
         _require_no_newer_halt(office.halt_now(txn, actor.account, actor.run), actor, context)
+        if actor.has_newer_limits(txn):
+            raise Refused("LIMITS_CHANGED", f"the limits of {actor.run} have just changed.", "Try again.")
         command = Command("approve", actor.clock_ns(), intent=_intent_in_run(row), actor=principal)
         result = kernel.command(command, context)
         if result.accepted:

@@ -113,6 +113,12 @@ def _end(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     return _DONE
 
 
+def _limits(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
+    """Other rules bind from here on; their text is part of the input, so the journal needs no file."""
+    kernel.risk = kernel.risk.under(command.reason)
+    return _DONE
+
+
 def _plan(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     """An order from outside the strategy waits for its approval, which is a command of its own."""
     if command.order is None or kernel.last_bar is None:
@@ -138,5 +144,6 @@ _HANDLERS: dict[str, Callable[[Kernel, Command, AccountContext], Outcome]] = {
     "resume": _resume,
     "stop": _stop,
     "end": _end,
+    "limits": _limits,
     "plan": _plan,
 }

@@ -82,7 +82,8 @@ class Decision:
 class Command:
     """A journalled control between two bars. at_ns: the source's clock when it was journalled.
 
-    kind: approve, reject, expire, cancel, halt, resume, stop, end or plan. intent names the order (or a
+    kind: approve, reject, expire, cancel, halt, resume, stop, end, limits (reason: the rules' canonical
+    text, code: their sha256) or plan. intent names the order (or a
     bracket's leg, `<bar>:<n>:stop_loss`); order is what `plan` places from outside the strategy.
     """
 
@@ -107,10 +108,12 @@ class CommandResult:
 
 
 class StepResult(msgspec.Struct, frozen=True, gc=False):
-    """One consumed bar: the journal's link, what happened, and the book at the bar's close."""
+    """One consumed bar: what happened, the book at the bar's close, and the journal's link.
+
+    written: None where the journal is kept as lines.
+    """
 
     bar: Bar
-    entry: JournalEntry
     fills: tuple[Fill, ...]
     ended: tuple[OrderEnd, ...]
     decisions: tuple[Decision, ...]
@@ -119,3 +122,10 @@ class StepResult(msgspec.Struct, frozen=True, gc=False):
     position_lots: int
     cash_e8: int
     equity_e8: int
+    written: JournalEntry | None = None
+
+    @property
+    def entry(self) -> JournalEntry:
+        if self.written is None:
+            raise LookupError("this run's journal is kept as lines, not as entries")
+        return self.written

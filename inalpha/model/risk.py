@@ -123,3 +123,7 @@ class RiskCheck(Protocol):
     """The seam between kernel and risk: every refusal, most important first; empty = pass."""
 
     def check(self, order: OrderRequest, view: RunView, stage: Stage) -> tuple[Refusal, ...]: ...
+
+    def under(self, rules: str) -> RiskCheck:
+        """The same seam under other rules, given by their canonical text."""
+        ...

@@ -25,7 +25,7 @@ from inalpha.risk.controls import (
     stale_data,
 )
 from inalpha.risk.controls.base import NoData, is_reduction
-from inalpha.risk.rules import Rules
+from inalpha.risk.rules import Rules, rules_from_canonical
 
 Control = Callable[[OrderRequest, RunView, Any, Stage], Refusal | None]
 
@@ -52,6 +52,10 @@ class RiskEngine:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
+
+    def under(self, rules: str) -> RiskEngine:
+        """An engine of the rules that a canonical text holds."""
+        return RiskEngine(rules_from_canonical(rules))
 
     def check(self, order: OrderRequest, view: RunView, stage: Stage) -> tuple[Refusal, ...]:
         """Every refusal in answering order; an empty tuple is a pass. Never raises."""

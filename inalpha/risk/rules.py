@@ -111,6 +111,13 @@ def is_loosening(new: Controls, old: Controls) -> str | None:
     return None
 
 
+def binding(account: Rules, mandate: Rules) -> Rules | None:
+    """The tighter of an account's rules and those that a mandate was signed on; None when neither is."""
+    if is_loosening(account.controls, mandate.controls) is None:
+        return account
+    return mandate if is_loosening(mandate.controls, account.controls) is None else None
+
+
 def _check_bounds(controls: Controls, where: str) -> None:
     for section, keys in BOUNDS.items():
         for key, (low, high) in keys.items():

@@ -256,8 +256,7 @@ def _check_risk(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]) ->
     )
     if last is None:
         raise Violation("I6", f"{name}: approved without a risk result")
-    limits = row(conn, "SELECT rules_sha256 FROM limits WHERE account = ?", plan["account"])
-    require(limits and limits[0] == last[2], "I6", f"{name}: judged by rules that are not in force")
+    require(last[2] in _limits_in_force(conn, plan), "I6", f"{name}: judged by rules that are not in force")
     if last[0] != "pass":
         waived = row(
             conn,
@@ -267,6 +266,22 @@ def _check_risk(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]) ->
             event.ts,
         )
         require(waived, "I6", f"{name}: approved although risk said {last[0]}")
+
+
+def _limits_in_force(conn: sqlite3.Connection, plan: dict[str, Any]) -> set[str]:
+    """The account's limits; after a person loosened them, a run may stay on those of its own mandate."""
+    account = plan["account"]
+    limits = row(conn, "SELECT rules_sha256 FROM limits WHERE account = ?", account)
+    found = {str(limits[0])} if limits else set()
+    run = row(
+        conn,
+        "SELECT json_extract(mandate, '$.limits_sha256'), started_seq FROM run WHERE run = ?",
+        plan["run"],
+    )
+    loosened = row(conn, "SELECT value FROM fold WHERE key = ?", f"loosen:{account}")
+    if run is not None and loosened is not None and int(loosened[0]) > run[1]:
+        found.add(str(run[0]))
+    return found
 
 
 def _check_allocation(conn: sqlite3.Connection, plan: dict[str, Any]) -> None:

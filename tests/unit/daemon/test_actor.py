@@ -18,7 +18,11 @@ def test_a_step_that_a_halt_overtook_writes_no_line() -> None:
         raise AssertionError("the voided step went on")
 
     office: Any = SimpleNamespace(halt_now=lambda txn, account, run: HaltState.HALTED)
-    plan: Any = SimpleNamespace(spec=SimpleNamespace(run="run-1"), facts=SimpleNamespace(account="a"))
+    plan: Any = SimpleNamespace(
+        spec=SimpleNamespace(run="run-1"),
+        facts=SimpleNamespace(account="a"),
+        rules=SimpleNamespace(sha256=""),
+    )
     actor = RunActor(office, plan)
     kernel: Any = SimpleNamespace(finish=write)
     with pytest.raises(StepVoided):

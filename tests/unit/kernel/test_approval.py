@@ -33,3 +33,16 @@ def test_an_entry_is_counted_once_towards_the_largest_position() -> None:
     made = Bench(make_spec(approval="human"), script, RiskEngine(rules_from_canonical(text)), ACCOUNT)
     made.feed(FLAT)
     assert made.command("approve", intent="0:0").accepted
+
+
+def test_rules_change_by_a_journalled_command() -> None:
+    rules = default_rules()
+    tighter = rules_from_canonical(
+        rules.canonical.replace('"enabled":true,"pct":"10"', '"enabled":true,"pct":"1"')
+    )
+    assert tighter.sha256 != rules.sha256
+    made = Bench(make_spec(), {}, RiskEngine(rules))
+    made.feed(FLAT)
+    assert made.command("limits", code=tighter.sha256, reason=tighter.canonical).accepted
+    engine = made.kernel.risk
+    assert isinstance(engine, RiskEngine) and engine.rules == tighter
