@@ -108,12 +108,10 @@ class CommandResult:
 
 
 class StepResult(msgspec.Struct, frozen=True, gc=False):
-    """One consumed bar: what happened, the book at the bar's close, and the journal's link.
-
-    written: None where the journal is kept as lines.
-    """
+    """One consumed bar: the journal's link, what happened, and the book at the bar's close."""
 
     bar: Bar
+    entry: JournalEntry
     fills: tuple[Fill, ...]
     ended: tuple[OrderEnd, ...]
     decisions: tuple[Decision, ...]
@@ -122,10 +120,3 @@ class StepResult(msgspec.Struct, frozen=True, gc=False):
     position_lots: int
     cash_e8: int
     equity_e8: int
-    written: JournalEntry | None = None
-
-    @property
-    def entry(self) -> JournalEntry:
-        if self.written is None:
-            raise LookupError("this run's journal is kept as lines, not as entries")
-        return self.written
