@@ -36,7 +36,7 @@ CASH = "100000"
 FURTHER_BARS = 60
 HUMAN_WAIT_S = 3600
 MACHINE_SYMBOL, HUMAN_SYMBOL = "GOOG", "IBM"
-DEFAULT_SPEED = Decimal(10)
+DEFAULT_SPEED = Decimal(12)
 HUMAN_SPEED = Decimal(30)
 # The first plan of the console's human run: about this many bars after its start.
 HUMAN_LEAD = 205

@@ -165,6 +165,7 @@ def test_shared_attacks_are_contained_with_the_right_code(command: list[str]) ->
     assert unreached <= UNREACHED_BY_DESIGN
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("options", "layer"),
     [
