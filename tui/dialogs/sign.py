@@ -8,7 +8,8 @@ from tui.book import PlanCard
 from tui.dialogs.base import Panel
 from tui.line import Line
 from tui.text import left, number, percent, plain
-from tui.views.plans import effect_of, measures_of, state_words, why_locked
+from tui.views.effect import effect_of, measures_of
+from tui.views.plans import state_words, why_locked
 
 ARM_S = 1.5
 HELD_S = 0.060

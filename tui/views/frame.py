@@ -108,7 +108,8 @@ def truth_line(store: Store, session: Session, width: int, *, is_demo: bool = Fa
             shown.add("  " if place else "").add(f"{feed.symbol} {feed.text}", feed.role)
         parts.append(shown.add(f"  +{len(found) - 3}" if len(found) > 3 else "", "dim"))
     else:
-        parts.append(Line(f"data {found[0].text}", found[0].role))
+        worst = found[0]
+        parts.append(Line(worst.text if worst.text.startswith("held") else f"data {worst.text}", worst.role))
     parts.append(Line(*_audit(store, wide)))
     if lag := store.behind():
         parts.append(Line(f"catching up {lag:,}", "warn"))
@@ -118,7 +119,9 @@ def truth_line(store: Store, session: Session, width: int, *, is_demo: bool = Fa
     )
     for place, part in enumerate(parts):
         line.add(SEPARATOR if place else "", "rule").join(part)
-    return line.end(f" {clock_text(now, seconds=wide)} ", width, "dim")
+    told = f" {clock_text(now, seconds=wide)} "
+    # The time of day is the first to give way: every state stays readable.
+    return line.end(told, width, "dim") if line.width + len(told) <= width else line.fit(width)
 
 
 def tab_line(store: Store, width: int, active: str, unread: int, filtered: str = "") -> Line:

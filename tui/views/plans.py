@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tui.book import Book, PlanCard
+from tui.book import Book, PlanCard, Row
 from tui.charts import meter, spark
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
 from tui.text import MISSING, clock_text, digest, left, moment, number, percent, plain, price
+from tui.views.effect import Effect, effect_of, measures_of
 
-NEAR = Decimal("0.8")
 BELL_S = 60
 COLUMNS = (
-    Column("plan", 9), Column("run", 8), Column("order", 16, grow=True), Column("state", 15, right=True),
+    Column("plan", 9), Column("run", 8), Column("order", 12, grow=True), Column("state", 14, right=True),
 )  # fmt: skip
 _OUTCOME = {
     "executed": ("✓", "good"),
@@ -43,7 +41,7 @@ def plan_rows(book: Book, now_us: int) -> list[TableRow]:
         found.append(TableRow(row["proposal"], cells, row["opened_seq"]))
     for row in book.decided:
         glyph, role = _OUTCOME.get(row["state"], ("·", "dim"))
-        who = plain(row["decided_by"] or row["state"], 13).removeprefix("system:")
+        who = plain((row["decided_by"] or row["state"]).removeprefix("system:"), 12)
         found.append(
             TableRow(row["plan"], _cells(row, Cell(f"{glyph} {who}", role), "dim"), row["decided_seq"] or 0)
         )
@@ -58,93 +56,6 @@ def _cells(row: Mapping[str, Any], state: Cell, role: str) -> tuple[Cell, ...]:
         Cell(order, role),
         state,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One risk figure beside its limit, both in the unit of the setting."""
-
-    name: str
-    measured: Decimal
-    limit: Decimal
-    unit: str
-
-    @property
-    def is_near(self) -> bool:
-        return abs(self.measured) > NEAR * abs(self.limit)
-
-    @property
-    def text(self) -> str:
-        return f"{self.name} {number(self.measured, 1)}{self.unit} / {number(self.limit)}{self.unit}"
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What the order would do, estimated at the reference price. None where a part is missing."""
-
-    reference: Decimal | None
-    notional: Decimal | None
-    equity: Decimal | None
-    before: Decimal | None
-    after: Decimal | None
-    cash_before: Decimal | None
-    cash_after: Decimal | None
-    drift_bps: Decimal | None
-
-
-def _decimal(value: object) -> Decimal | None:
-    try:
-        found = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return found if value is not None and found.is_finite() else None
-
-
-def effect_of(card: PlanCard) -> Effect:
-    money = card.run.money if card.run else None
-    quantity, close = _decimal(card.body.get("quantity")), _decimal(money.close if money else None)
-    reference = _decimal(card.body.get("limit")) or _decimal(card.plan_close) or close
-    sign = 1 if card.body.get("side") == "buy" else -1
-    before, cash = _decimal(money.position if money else None), _decimal(money.cash if money else None)
-    notional = reference * quantity if reference is not None and quantity is not None else None
-    made = _decimal(card.plan_close)
-    return Effect(
-        reference=reference,
-        notional=notional,
-        equity=_decimal(money.equity if money else None),
-        before=before,
-        after=before + sign * quantity if before is not None and quantity is not None else None,
-        cash_before=cash,
-        cash_after=cash - sign * notional if cash is not None and notional is not None else None,
-        drift_bps=(close - made) / made * 10_000 if close is not None and made else None,
-    )
-
-
-def measures_of(card: PlanCard, effect: Effect) -> list[Measure]:
-    """Figures that can be measured from the record, beside the rules that bound the plan."""
-
-    def limit(control: str, key: str) -> Decimal | None:
-        section = card.rules.get(control)
-        if not isinstance(section, Mapping) or not section.get("enabled"):
-            return None
-        return _decimal(section.get(key))
-
-    found = []
-    if (
-        effect.notional is not None
-        and effect.equity
-        and effect.after is not None
-        and effect.reference is not None
-    ):
-        share = effect.notional / effect.equity * 100
-        if (most := limit("max_order", "equity_pct")) is not None:
-            found.append(Measure("max_order", share, most, "%"))
-        if (most := limit("max_position", "symbol_pct")) is not None:
-            held = abs(effect.after * effect.reference) / effect.equity * 100
-            found.append(Measure("max_position", held, most, "%"))
-    if effect.drift_bps is not None and (most := limit("price_drift", "bps")) is not None:
-        found.append(Measure("price_drift", effect.drift_bps, most, "bp"))
-    return found
 
 
 def why_locked(card: PlanCard, now_us: int) -> str:
@@ -179,38 +90,24 @@ def state_words(card: PlanCard, now_us: int) -> tuple[str, str]:
     return f"{state.upper()} {at}", "dim"
 
 
-def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | None = None) -> list[Line]:
-    """What, effect, why, on which data, allowed, from whom, what is signed, what then."""
+def card_lines(
+    card: PlanCard, now_us: int, width: int, said: tuple[str, str] | None = None, fill: Row | None = None
+) -> list[Line]:
+    """What, effect, why, on which data, allowed, from whom, what is signed, what then.
+
+    A decided card keeps what was decided and adds what came of it; figures that would have moved on are left out.
+    """
     row, effect = card.row, effect_of(card)
-    state, role = state_words(card, now_us)
-    rest = (row["expires"] - now_us) / 1e6
-    head = Line(f"{card.name}  ", "strong").add(state, role)
-    if row["state"] == "pending" and rest > 0:
-        whole = max((row["expires"] - row["created_ts"]) / 1e6, 1.0)
-        head = head.end(
-            f"expires {left(rest)} {meter(rest / whole, 8)}", width, "warn" if rest < BELL_S else "dim"
-        )
-    kind = f"limit {price(row['limit'])}" if row["limit"] else str(row["type"])
-    what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 20)} ", "strong").add(
-        kind
-    )
-    what.add(f"   ≈ {number(effect.notional, 2)}   ").add(
-        f"{percent(effect.notional, effect.equity)} of equity", "strong"
-    )
-    moves = Line(f"position {number(effect.before)} → ").add(number(effect.after), "strong")
-    moves.add(f"   cash {number(effect.cash_before, 0)} → ").add(number(effect.cash_after, 0), "strong")
-    moves.add(f"   estimate at {price(effect.reference)}", "dim")
-    lines = [
-        head,
-        Line(),
-        what,
-        moves,
-        Line(),
-        *_why(card, now_us, width),
-        *_data(card, effect, now_us),
-        Line(),
-    ]
-    lines += _risk(card, effect, width)
+    is_open = row["state"] == "pending"
+    lines = [_head(card, now_us, width), Line(), _what(card, effect, is_open)]
+    if is_open:
+        lines.append(_moves(effect))
+    elif fill is not None:
+        told = f"filled {number(fill['quantity'])} at {price(fill['price'])}, fee {number(fill['fee'], 2)}"
+        lines.append(Line(told, "good").add(f"   line #{fill['seq']:,}", "dim"))
+    lines += [Line(), *_why(card, now_us, width)]
+    if is_open:
+        lines += [*_data(card, effect, now_us), Line(), *_risk(card, effect, width)]
     source = (
         f"{row['run']}, approval {card.run.row['approval']}" if card.run else plain(row["proposed_by"], 30)
     )
@@ -219,10 +116,40 @@ def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | 
     )
     same = ("recomputed here ✓", "good") if card.is_same else ("DIFFERS from its body", "bad")
     lines.append(_field("SIGN").add(digest(card.recomputed), "strong").add("  ").add(*same))
-    lines.append(_field("THEN").add("one single-use token inside the daemon; works from the next bar", "dim"))
-    if why := (said or (why_locked(card, now_us), "warn"))[0]:
-        lines += [Line(), Line(why if said else f"locked: {why}", said[1] if said else "warn")]
+    if is_open:
+        lines.append(_field("THEN").add("a single-use token in the daemon; works from the next bar", "dim"))
+    if said is not None:
+        lines += [Line(), Line(*said)]
+    elif is_open and (why := why_locked(card, now_us)):
+        lines += [Line(), Line(f"locked: {why}", "warn")]
     return [line.fit(width) for line in lines]
+
+
+def _head(card: PlanCard, now_us: int, width: int) -> Line:
+    row = card.row
+    head = Line(f"{card.name}  ", "strong").add(*state_words(card, now_us))
+    rest = (row["expires"] - now_us) / 1e6
+    if row["state"] != "pending" or rest <= 0:
+        return head
+    whole = max((row["expires"] - row["created_ts"]) / 1e6, 1.0)
+    told = f"expires {left(rest)} {meter(rest / whole, 8)}"
+    return head.end(told, width, "warn" if rest < BELL_S else "dim")
+
+
+def _what(card: PlanCard, effect: Effect, is_open: bool) -> Line:
+    row = card.row
+    kind = f"limit {price(row['limit'])}" if row["limit"] else str(row["type"])
+    what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 20)} ", "strong").add(
+        kind
+    )
+    what.add(f"   ≈ {number(effect.notional, 2)}   ")
+    return what.add(f"{percent(effect.notional, effect.equity)} of equity", "strong") if is_open else what
+
+
+def _moves(effect: Effect) -> Line:
+    moves = Line(f"position {number(effect.before)} → ").add(number(effect.after), "strong")
+    moves.add(f"   cash {number(effect.cash_before, 0)} → ").add(number(effect.cash_after, 0), "strong")
+    return moves.add(f"   estimate at {price(effect.reference)}", "dim")
 
 
 def _field(name: str) -> Line:
@@ -265,7 +192,7 @@ def _data(card: PlanCard, effect: Effect, now_us: int) -> list[Line]:
             "dim",
         )
     )
-    return [line, now.add("   the replay is held on this bar", "dim") if view.is_held else now]
+    return [line, now.add("   replay held here", "dim") if view.is_held else now]
 
 
 def _risk(card: PlanCard, effect: Effect, width: int) -> list[Line]:

@@ -53,7 +53,7 @@ def _account(
     for view in holding:
         share = abs(_value(view)) / float(account["equity"])
         lines.append(
-            Line(f"  {view.name:9}").add(meter(share / 0.25, 20), "accent").add(f" {share * 100:5.1f}% / 25%")
+            Line(f"  {view.name:9}").add(meter(share, 30), "accent").add(f" {share * 100:5.1f}% of equity")
         )
     return [line.fit(width) for line in lines]
 

@@ -152,7 +152,7 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
     view, money, row = detail.view, detail.view.money, detail.view.row
 
     def fact(name: str, value: str, role: str = "") -> Line:
-        return Line(f"{name:10}", "dim").add(value, role)
+        return Line(f"{name:11}", "dim").add(value, role)
 
     lines: list[Line] = []
     if money is not None:

@@ -188,7 +188,7 @@ class ListPane(Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._table = VirtualTable(self.columns, empty=self.empty)
-        self.head, self.foot = Rows(self.above, classes="head"), Rows(self.below, classes="foot")
+        self.head, self.foot = Rows(self.above, classes="head"), Rows(self.below + 1, classes="foot")
 
     def compose(self) -> ComposeResult:
         yield self.head

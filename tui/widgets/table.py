@@ -140,7 +140,7 @@ class VirtualTable(ScrollView, can_focus=True):
         """(column, width) of what fits; the growing ones share what is left."""
         kept = [place for place, column in enumerate(self.columns) if screen >= column.least]
         spare = room - sum(self.columns[place].width + 1 for place in kept)
-        while spare < -1 and len(kept) > 3:
+        while spare < 0 and len(kept) > 3:
             dropped = kept.pop()
             spare += self.columns[dropped].width + 1
         growing = [place for place in kept if self.columns[place].grow]
