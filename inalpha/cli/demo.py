@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +38,7 @@ FURTHER_BARS = 60
 HUMAN_WAIT_S = 3600
 MACHINE_SYMBOL, HUMAN_SYMBOL = "GOOG", "IBM"
 DEFAULT_SPEED = Decimal(12)
-HUMAN_SPEED = Decimal(30)
+HUMAN_SPEED = Decimal(50)
 # The first plan of the console's human run: about this many bars after its start.
 HUMAN_LEAD = 205
 CONFIG = DEFAULT_TEXT + "".join(
@@ -126,73 +127,61 @@ def _set_up(home: Home, bars: int | None, pace: Decimal | None, say: Any) -> dic
     )
     home.demo_mark.write_text(json.dumps({"genesis": genesis.hex}), encoding="utf-8")
     (home.root / "data").mkdir(mode=0o700)
-    with ThreadPoolExecutor(1) as aside:
-        started = aside.submit(start_background, home)
-        chosen = _choose(home, bars)
-        started.result()
-    operator = unlock(home, OPERATOR, None)
-    add_agent(home, operator, AGENT)
-    say("two candidates submitted by agent:demo-agent, evaluated in the sandbox")
     with ThreadPoolExecutor(2) as pool:
-        evaluated = [pool.submit(_submit, home, story) for story in (MACHINE, HUMAN)]
-        runs = [
-            _start(home, operator, story, found.result(), chosen[story.file], pace, bars)
-            for story, found in zip((MACHINE, HUMAN), evaluated, strict=True)
-        ]
+        daemon = pool.submit(start_background, home)
+        data = _machine_bars(home, bars)
+        daemon.result()
+        operator = unlock(home, OPERATOR, None)
+        add_agent(home, operator, AGENT)
+        say("two candidates are submitted by agent:demo-agent and evaluated in the sandbox")
+        machine = pool.submit(_bring_up, home, operator, MACHINE, data, pace)
+        held = _human_bars(home, bars)
+        if bars is None:
+            pace = max(pace or HUMAN_SPEED, HUMAN_SPEED)
+        human = pool.submit(_bring_up, home, operator, HUMAN, held, pace)
+        runs = [machine.result(), human.result()]
     say(f"promoted and started by op:{OPERATOR}: {', '.join(runs)}  ({time.monotonic() - began:.1f} s)")
-    return {"genesis": genesis.hex, "runs": runs, "chosen": chosen}
+    return {"genesis": genesis.hex, "runs": runs}
 
 
-def _choose(home: Home, bars: int | None) -> dict[str, Path]:
-    """The slices as files in the home. Runs in the main thread: its sandbox ends with the thread."""
-    from inalpha.demo.slices import find_slice, load, write_slice
+def _machine_bars(home: Home, bars: int | None) -> Path:
+    """The first bars of its symbol as a file of the home."""
+    from inalpha.demo.slices import write_slice
+
+    target = home.root / "data" / f"{MACHINE.symbol}-1d.csv"
+    write_slice(bundled(MACHINE.symbol), target, 0, bars or sys.maxsize)
+    return target
+
+
+def _human_bars(home: Home, bars: int | None) -> Path:
+    """The slice with its first plan where the demo wants it. Main thread: a sandbox ends with its thread."""
+    from inalpha.demo.slices import find_slice, write_slice
     from runners.local import LocalSandbox
 
-    found: dict[str, Path] = {}
-    machine = bundled(MACHINE.symbol)
-    count = bars or len(load(machine, MACHINE.symbol).bars)
-    found[MACHINE.file] = home.root / "data" / f"{MACHINE.symbol}-1d.csv"
-    write_slice(machine, found[MACHINE.file], 0, count)
     human = bundled(HUMAN.symbol)
+    lead = 0 if bars else HUMAN_LEAD
     with LocalSandbox() as sandbox:
-        part = find_slice(
-            _source(HUMAN), human, HUMAN.symbol, bars or 0, sandbox, lead=0 if bars else HUMAN_LEAD
-        )
-    found[HUMAN.file] = home.root / "data" / f"{HUMAN.symbol}-1d.csv"
+        part = find_slice(_source(HUMAN), human, HUMAN.symbol, bars or 0, sandbox, lead=lead)
+    target = home.root / "data" / f"{HUMAN.symbol}-1d.csv"
     # With a plan the replay holds on its bar; the bars behind it are for whoever approves it later.
     further = FURTHER_BARS if bars and part.first_plan is not None else 0
-    write_slice(human, found[HUMAN.file], part.start, part.count + further)
-    return found
+    write_slice(human, target, part.start, part.count + further)
+    return target
 
 
 def _source(story: Story) -> bytes:
     return resources.files("inalpha.demo").joinpath("strategies", story.file).read_bytes()
 
 
-def _submit(home: Home, story: Story) -> dict[str, Any]:
-    """As the agent, with its own key."""
+def _bring_up(home: Home, operator: Operator, story: Story, data: Path, pace: Decimal | None) -> str:
+    """Submit as the agent, promote and start as the person: the same verbs that they would use."""
     found = submit_candidate(home, unlock_agent(home, AGENT), _source(story), story.rationale, None)
     if found["state"] != "passed":
         raise InalphaError("GATE", f"{story.file} did not pass the gate: {found}.", "See candidate show.")
-    return found
-
-
-def _start(
-    home: Home,
-    operator: Operator,
-    story: Story,
-    found: dict[str, Any],
-    data: Path,
-    pace: Decimal | None,
-    bars: int | None,
-) -> str:
-    """Promote and start as the person; the same verbs that a person would use."""
     why = Commitment.of("read the file; evidence repeats; sandbox sealed")
     subject = {"candidate": found["candidate"], "reason_commit": why.commit, "sha256": found["sha256"]}
     note = gate(home, operator, "candidate.promote", subject)
     send(home, "candidate.promote", {"candidate": found["candidate"], "gate": note, **why.args()}, operator)
-    if story is HUMAN and bars is None:
-        pace = max(pace or HUMAN_SPEED, HUMAN_SPEED)
     speed = "max" if pace is None else format(pace, "f")
     spec = make_feed(home, f"replay:{data}@{speed}", story.symbol, "1d")
     body = build_mandate(
