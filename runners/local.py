@@ -53,6 +53,7 @@ class LocalSandbox:
         self._zygote = Zygote(hash_seed=hash_seed, environment=environment, is_shared="namespaces" in without)
         self.runners: list[SandboxRunner] = []
         self._next_slot = 0
+        self._begun = False
         self._layers: frozenset[str] = frozenset()
         self.evidence = Evidence(None)
 
@@ -65,10 +66,17 @@ class LocalSandbox:
     ) -> None:
         self.close()
 
+    def begin(self) -> None:
+        """Let the zygote warm up while the caller does something else; start() then waits for it."""
+        if not self._begun:
+            self._zygote.begin()
+            self._begun = True
+
     def start(self) -> None:
         """Start and measure. Raises RunnerEnded("isolation") below the wanted level."""
-        self._zygote.start()
+        self.begin()
         try:
+            self._zygote.await_ready()
             self.evidence = measure(self._zygote, self._uid())
             demand_level(self.evidence, self._wanted)
         except BaseException:

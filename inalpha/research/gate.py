@@ -72,7 +72,9 @@ def _load(path: Path | None) -> BarData:
 
 def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: Any) -> bool:
     """Contract, determinism and causality; the backtest's figures ride along."""
-    with LocalSandbox() as first, LocalSandbox(hash_seed=OTHER_HASH_SEED) as second:
+    first, second = LocalSandbox(), LocalSandbox(hash_seed=OTHER_HASH_SEED)
+    second.begin()
+    with first, second:
         check("sandbox", True, f"level {first.evidence.level}")
         entries: list[JournalEntry] = []
         result = _backtest(source, data, len(data.bars), first, entries)
