@@ -33,6 +33,8 @@ from runners.local import LocalSandbox
 CASH_E8 = 100_000 * E8
 MIN_BARS = 300
 PREFIXES = 8
+# Prefixes end within the first bars: what looks ahead does so everywhere, and a person is waiting.
+PREFIX_BARS = 1000
 OTHER_HASH_SEED = 4_242
 
 
@@ -140,7 +142,7 @@ def _first_acausal(
     """The first bar on which a truncated prefix gave another reply than the full run; None when none did."""
     replies = _replies(whole)
     for part in range(1, PREFIXES + 1):
-        count = max(1, len(data.bars) * part // (PREFIXES + 1))
+        count = max(1, min(len(data.bars), PREFIX_BARS) * part // (PREFIXES + 1))
         entries: list[JournalEntry] = []
         _backtest(source, data, count, sandbox, entries)
         for bar, reply in enumerate(_replies(entries)):
