@@ -194,6 +194,10 @@ class RunActor:
         """Whether limits came into force that this run was not brought under yet."""
         return self.office.limits_sha256(txn, self.account) != self._limits_sha256
 
+    def has_expired(self, now_us: int) -> bool:
+        """Whether the mandate's time is over, by the host's clock."""
+        return now_us >= self.plan.expires_us
+
     async def runner_ended(self, error: RunnerEnded) -> None:
         """The runner ended between bars: for good, or to come back by replay."""
         if error.becomes is RunBecomes.REBUILT:
@@ -239,6 +243,8 @@ class RunActor:
         office = self.office
         if office.accounts.halt_of(self.account, self.run) is HaltState.KILLED:
             raise RunFailed("killed", KILLED_TEXT)
+        if self.has_expired(time.time_ns() // 1000):
+            raise RunFailed("mandate_expired", "")
         await office.load_runner(self)
         entries = await office.entries(self.run)
         async with self.lock:
@@ -363,7 +369,7 @@ class RunActor:
         try:
             while not self.ended:
                 item = await feed.next()
-                if self.plan.expires_us <= time.time_ns() // 1000:
+                if self.has_expired(time.time_ns() // 1000):
                     return await self.end("mandate_expired")
                 if item is None:
                     return await self.end("feed_ended")
@@ -437,7 +443,7 @@ class RunActor:
         """On the writer's thread. A halt that came after the step began voids it before COMMIT."""
         if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
             raise StepVoided
-        if self.has_newer_limits(txn):
+        if self.has_newer_limits(txn) or self.has_expired(txn.now_us):
             raise StepVoided
         result = kernel.finish(reply, self.context())
         write_step(txn, self.plan.facts, result)

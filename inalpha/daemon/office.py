@@ -336,9 +336,13 @@ class Office:
             await asyncio.sleep(0.2)
 
     async def expire_plans(self) -> None:
-        """Plans whose time has passed end by the host's clock, journalled for replay."""
+        """Plans and mandates whose time has passed end by the host's clock, journalled for replay."""
         from inalpha.daemon.plans import expire_due
 
         while not self.stopping:
-            await expire_due(self, time.time_ns() // 1000)
+            now_us = time.time_ns() // 1000
+            for actor in list(self.actors.values()):
+                if not actor.ended and actor.has_expired(now_us):
+                    await actor.end("mandate_expired")
+            await expire_due(self, now_us)
             await asyncio.sleep(0.25)

@@ -74,6 +74,8 @@ async def approve(office: Office, call: Call) -> Body:
             raise Refused(
                 "PLAN_DIGEST_MISMATCH", f"{plan} is another plan than was signed.", "Read it again."
             )
+        if actor.has_expired(txn.now_us):
+            raise Refused("MANDATE_EXPIRED", f"the mandate of {actor.run} has expired.", "Start a new run.")
         data = {"plan": plan, "plan_sha256": digest}
         txn.check_gate(gate, "plan.approve", data, principal)
         _require_no_newer_halt(office.halt_now(txn, actor.account, actor.run), actor, context)
