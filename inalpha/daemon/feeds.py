@@ -139,26 +139,51 @@ class FileTail:
 
 
 class FileFeed:
-    """One run's cursor into a shared tail; the host's clock is the source's clock."""
+    """One run's cursor into a shared tail; the host's clock is the source's clock.
 
-    def __init__(self, tail: FileTail, after_open_ns: int | None, release: Callable[[], None]) -> None:
+    A bar that is still forming is held until its end; a later line of the same bar replaces it.
+    """
+
+    def __init__(
+        self,
+        tail: FileTail,
+        timeframe_ns: int,
+        after_open_ns: int | None,
+        release: Callable[[], None],
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._tail = tail
+        self._timeframe_ns = timeframe_ns
         self._index = 0
         self._after = after_open_ns
+        self._forming: dict[int, RawBar] = {}
         self._release = release
+        self._now_ns = now_ns
 
     async def next(self) -> tuple[RawBar, int] | None:
         while True:
-            bar, received = await self._tail.wait_for(self._index)
+            first_ns = min(self._forming, default=None)
+            now = self._now_ns()
+            if first_ns is not None and first_ns + self._timeframe_ns <= now:
+                return self._forming.pop(first_ns), now
+            rest_s = None if first_ns is None else (first_ns + self._timeframe_ns - now) / 1e9
+            try:
+                bar, received = await asyncio.wait_for(self._tail.wait_for(self._index), rest_s)
+            except TimeoutError:
+                continue
             self._index += 1
-            if _is_after(bar, self._after):
+            if not _is_after(bar, self._after):
+                continue
+            is_next = first_ns is None or bar.open_ns is None or bar.open_ns < first_ns
+            if is_next and self.closed_by_ns(bar) >= (bar.open_ns or 0) + self._timeframe_ns:
                 return bar, received
+            self._forming[bar.open_ns or 0] = bar
 
     def clock_ns(self) -> int:
-        return time.time_ns()
+        return self._now_ns()
 
     def closed_by_ns(self, raw: RawBar) -> int:
-        return time.time_ns()
+        return self._now_ns()
 
     def delivered(self, close_time_ns: int) -> None:
         """The host's clock runs by itself."""
@@ -187,7 +212,8 @@ class FeedHub:
         key = (spec.path, spec.symbol, spec.timeframe)
         tail = self._tails.setdefault(key, FileTail(spec))
         tail.readers += 1
-        return FileFeed(tail, after_open_ns, lambda: self._release(key))
+        timeframe_ns = parse_timeframe(spec.timeframe).ns
+        return FileFeed(tail, timeframe_ns, after_open_ns, lambda: self._release(key))
 
     def history(self, spec: FeedSpec, before_ns: int, count: int) -> list[RawBar]:
         """The last bars of a growing file that had closed before a time: what indicators warm up on."""

@@ -141,5 +141,14 @@ class FileSource:
             if self._columns is None:
                 self._columns = _header(cells)
             elif cells:
-                bars.append(_raw(cells, self._columns, self._line))
+                bars.append(self._readable(cells, self._columns))
         return bars
+
+    def _readable(self, cells: Sequence[str], columns: dict[str, int]) -> RawBar:
+        """A damaged line of a live file is one bad bar, which the gate drops by name; it ends no run."""
+        try:
+            return _raw(cells, columns, self._line)
+        except DataError:
+            found = [cells[columns[name]].strip() if columns[name] < len(cells) else "" for name in COLUMNS]
+            when, open_, high, low, close, volume = found
+            return RawBar(time_ns(when), open_, high, low, close, volume, self._line)
