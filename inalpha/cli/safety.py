@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.ownership import owner_account_id
 from inalpha.model.states import HaltState
-from inalpha.risk.rules import is_loosening, load_rules, parse_rules, rules_from_canonical
+from inalpha.risk.rules import is_loosening, load_rules, rules_from_canonical
 
 
 def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]:
@@ -155,8 +156,7 @@ def show(ctx: click.Context, account: str | None, home_override: str | None, as_
 @json_option
 def check(file: str, as_json: bool) -> None:
     """Validate a risk file; changes nothing."""
-    with open(file, encoding="utf-8") as source:
-        rules = parse_rules(source.read(), None, file)
+    rules = load_rules(Path(file))
     if as_json:
         emit_json({"valid": True, "sha256": rules.sha256, "active": rules.active})
     else:
