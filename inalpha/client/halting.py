@@ -38,7 +38,7 @@ def set_halt(
         scope["run"],
     )  # fmt: skip
     if state is HaltState.KILLED:
-        by = _latch(home, row, warnings)
+        by = _latch(home, row, warnings) or by
         _kill_runners(home, scope)
     try:
         ask({**scope, "state": state.value, "reason": reason, "user": getpass.getuser()})
@@ -46,13 +46,24 @@ def set_halt(
         if isinstance(error, InalphaError) and error.code not in SILENT:
             raise
         if state is not HaltState.KILLED:
-            by = _latch(home, row, warnings)
+            by = _latch(home, row, warnings) or by
+        if by != "latch":
+            raise InalphaError(
+                "LATCH",
+                f"neither the daemon nor the latch took it: {warnings[-1]}.",
+                "Mend the home's disk or modes.",
+            ) from error
     return {"scope": row.scope_key, "state": state.value, "by": by, "warnings": warnings}
 
 
 def _latch(home: Home, row: latch.LatchRow, warnings: list[str]) -> str:
-    if not latch.append_row(home.latch, row):
-        warnings.append("a transaction was in flight when the latch was set; it may still commit")
+    """ "latch", or "" when the row cannot be written: runners and daemon are still to be told."""
+    try:
+        if not latch.append_row(home.latch, row):
+            warnings.append("a transaction was in flight when the latch was set; it may still commit")
+    except OSError as error:
+        warnings.append(f"the latch cannot be written: {error}")
+        return ""
     return "latch"
 
 

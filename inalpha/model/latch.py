@@ -89,10 +89,17 @@ def read_rows(path: Path) -> list[LatchRow]:
 
 
 def append_row(path: Path, row: LatchRow) -> bool:
-    """Write and fsync the row, then wait up to 250 ms for commits in flight. False: one may still land."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND)
+    """Write and fsync the row, then wait up to 250 ms for commits in flight. False: one may still land.
+
+    A missing file counts as KILLED for all, and goes on doing so: the file made here says it first.
+    """
     try:
-        os.write(handle, encode_row(row))
+        handle, first = os.open(path, os.O_WRONLY | os.O_APPEND), b""
+    except FileNotFoundError:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        first = encode_row(UNREADABLE)
+    try:
+        os.write(handle, first + encode_row(row))
         os.fsync(handle)
         deadline = time.monotonic() + 0.25
         while True:

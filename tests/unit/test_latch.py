@@ -41,6 +41,13 @@ def test_a_torn_row_and_a_missing_file_count_as_killed(path: Path) -> None:
         assert rows == [latch.UNREADABLE]
 
 
+def test_a_row_in_place_of_a_missing_file_stays_killed_for_all(path: Path) -> None:
+    path.unlink()
+    assert latch.append_row(path, ROW)
+    assert latch.read_rows(path) == [latch.UNREADABLE, ROW]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_writer_waits_for_commits_in_flight_and_says_when_it_could_not(path: Path) -> None:
     with latch.commit_guard(path) as rows:
         assert rows == []
