@@ -134,9 +134,9 @@ class PlansPane(SplitPane):
         card = self.console.store.book.card
         if card is None or card.name != self.chosen:
             return [Line("reading…" if self.chosen else "no plan is chosen", "dim")]
-        return plans.card_lines(
-            card, self.console.clock.wall_us(), width, self.console.said_of.get(card.name)
-        )
+        app = self.console
+        fill = app.store.book.fills.get(card.name)
+        return plans.card_lines(card, app.clock.wall_us(), width, app.said_of.get(card.name), fill)
 
 
 class RunsPane(SplitPane):
