@@ -146,8 +146,9 @@ def limits_set(conn: sqlite3.Connection, event: Event) -> None:
     require(known, "I8", "limits of an unknown account")
     first = row(conn, "SELECT 1 FROM limits WHERE account = ?", data["account"]) is None
     require(not first or data["direction"] == "loosen", "I19", "the first limits need a person")
-    key = f"{data['direction']}:{data['account']}"
-    conn.execute("INSERT OR REPLACE INTO fold VALUES (?, ?)", (key, str(event.seq)))
+    if not first and data["direction"] == "loosen":
+        key = f"loosen:{data['account']}"
+        conn.execute("INSERT OR REPLACE INTO fold VALUES (?, ?)", (key, str(event.seq)))
     conn.execute(
         "INSERT OR REPLACE INTO limits VALUES (?, ?, ?)", (data["account"], data["rules_sha256"], event.seq)
     )
