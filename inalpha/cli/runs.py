@@ -120,6 +120,8 @@ def start(
 
 def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
     """The feed as the mandate names it; a defect in the file is refused here, by line."""
+    if not symbol.strip():
+        raise usage("SYMBOL", "the symbol is empty.", "--symbol GOOG")
     kind, path, speed = split_feed(text)
     config = load_config(home.config)
     market = config.market(symbol)
