@@ -36,8 +36,8 @@ OPERATOR, AGENT = "demo", "demo-agent"
 CASH = "100000"
 FURTHER_BARS = 60
 HUMAN_WAIT_S = 3600
-MACHINE_SYMBOL, HUMAN_SYMBOL = "GOOG", "IBM"
-DEFAULT_SPEED = Decimal(12)
+MACHINE_SYMBOL, HUMAN_SYMBOL = "IBM", "GOOG"
+DEFAULT_SPEED = Decimal(15)
 HUMAN_SPEED = Decimal(50)
 # The first plan of the console's human run: about this many bars after its start.
 HUMAN_LEAD = 205
