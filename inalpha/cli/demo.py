@@ -189,7 +189,7 @@ def _bring_up(home: Home, operator: Operator, story: Story, data: Path, pace: De
         OPERATOR,
         found["candidate"],
         spec,
-        allocation=None,
+        allocation=CASH,
         approval=story.approval,
         expires_s=30 * 86_400,
     )
