@@ -145,6 +145,14 @@ async def set_halt(office: Office, call: Call) -> Body:
         raise Refused("HALT_STATE", "resuming needs a signature.", "inalpha resume SCOPE --reason TEXT")
 
     def job(txn: Txn) -> Body:
+        for name, kind in ((run, "run"), (account, "account")):
+            known = txn.conn.execute(f"SELECT 1 FROM {kind} WHERE {kind} = ?", (name,)).fetchone()
+            if name is not None and known is None:
+                raise Refused(
+                    f"NO_{kind.upper()}",
+                    f"there is no {name}.",
+                    f"List them: inalpha {'run list' if kind == 'run' else 'account'}",
+                )
         before = office.accounts.scope_state(key)
         if before.severity >= state.severity:
             return {"scope": key, "state": before.value, "seq": None}

@@ -42,10 +42,10 @@ def test_a_kill_of_one_run_leaves_the_others_trading(
     trading: tuple[Installation, str], tmp_path: Path
 ) -> None:
     home, candidate = trading
-    files = {"GOOG": "GOOG-1d.csv", "IBM": "IBM-1d.csv", "AAPL": "AAPL-1d-adjusted.csv"}
+    files = (("GOOG", "GOOG-1d.csv", 2000), ("IBM", "IBM-1d.csv", 60), ("AAPL", "AAPL-1d-adjusted.csv", 60))
     runs = [
-        home.run(candidate, first_bars(file, 60, tmp_path / f"{symbol}.csv"), "20", symbol)
-        for symbol, file in files.items()
+        home.run(candidate, first_bars(file, count, tmp_path / f"{symbol}.csv"), "40", symbol)
+        for symbol, file, count in files
     ]
     until(lambda: home.json("run", "show", runs[2])["bars"] > 1, what="bars")
     home("halt", "--run", runs[0], "--kill", "--reason", "this one alone")
@@ -56,11 +56,16 @@ def test_a_kill_of_one_run_leaves_the_others_trading(
     home("audit", "verify")
 
 
+def test_a_run_that_does_not_exist_yet_cannot_be_paused(trading: tuple[Installation, str]) -> None:
+    home, _ = trading
+    assert "NO_RUN" in home("run", "pause", "run-99", code=4)
+
+
 def test_a_kill_without_a_daemon_outlives_its_start(
     trading: tuple[Installation, str], tmp_path: Path
 ) -> None:
     home, candidate = trading
-    bars = first_bars("GOOG-1d.csv", 300, tmp_path / "goog.csv")
+    bars = first_bars("GOOG-1d.csv", 1000, tmp_path / "goog.csv")
     run = home.run(candidate, bars, "40")
     until(lambda: home.json("run", "show", run)["bars"] > 2, what="bars")
     home.kill("daemon")
@@ -76,5 +81,8 @@ def test_a_kill_without_a_daemon_outlives_its_start(
     )  # fmt: skip
     assert refused.strip().endswith("inalpha resume SCOPE --reason TEXT") and "KILLED" in refused
     home("resume", "all", "--reason", "looked at it")
-    assert home.json("replay", home.run(candidate, bars, "max"))["divergence"] is None
+    assert (
+        home.json("replay", home.run(candidate, first_bars("GOOG-1d.csv", 50, bars), "max"))["divergence"]
+        is None
+    )
     home("audit", "verify")
