@@ -22,7 +22,7 @@ from inalpha.ledger import readers
 from inalpha.ledger.runbook import run_money
 from inalpha.market.bars import load_bars
 from inalpha.market.feedspec import FeedSpec, split_feed
-from inalpha.model.errors import EXIT_PENDING, EXIT_USAGE, InalphaError
+from inalpha.model.errors import EXIT_PENDING, EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
 from inalpha.risk.rules import load_rules
@@ -126,6 +126,12 @@ def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
     config = load_config(home.config)
     market = config.market(symbol)
     data = load_bars(path, config.instrument(symbol), timeframe, keep_tick=bool(market.tick))
+    if kind == "replay" and data.bars[-1].close_time_ns > time.time_ns():
+        raise Refused(
+            "FORMING",
+            f"the last bar of {path} closes at {data.bars[-1].close_time}, which is yet to come.",
+            "Cut the file, or follow it with file:PATH.",
+        )
     digest = data.sha256 if kind == "replay" else ""
     return FeedSpec(kind, str(path), symbol, timeframe, data.instrument, speed, digest)
 
