@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.ownership import owner_account_id
 from inalpha.model.states import HaltState
-from inalpha.risk.rules import is_loosening, load_rules, rules_from_canonical
+from inalpha.risk.rules import default_text, is_loosening, load_rules, rules_from_canonical
 
 
 def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]:
@@ -161,6 +162,20 @@ def check(file: str, as_json: bool) -> None:
         emit_json({"valid": True, "sha256": rules.sha256, "active": rules.active})
     else:
         click.echo(f"{plain(file)}: valid, {rules.active} controls active, sha256 {rules.sha256}")
+
+
+@risk.command("init")
+@home_option
+@json_option
+@click.pass_context
+def init(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """Write risk.toml with every default where there is none; an existing file is kept."""
+    home = home_of(ctx, home_override)
+    if home.risk.exists() and home.risk.read_text(encoding="utf-8").strip():
+        raise Refused("FILE_EXISTS", f"{home.risk} holds rules.", "Edit it, or move it away first.")
+    home.risk.write_text(default_text(), encoding="utf-8")
+    os.chmod(home.risk, 0o600)
+    emit_json({"file": str(home.risk)}) if as_json else click.echo(str(home.risk))
 
 
 @risk.command("apply")

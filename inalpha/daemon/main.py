@@ -18,6 +18,7 @@ from inalpha.bus.command import Command, CommandServer
 from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import start_broker
 from inalpha.daemon import presence
+from inalpha.daemon.commands import refresh_limits
 from inalpha.daemon.config import load_config
 from inalpha.daemon.desk import Desk, KeyRing
 from inalpha.daemon.evaluation import resume_evaluations
@@ -99,7 +100,7 @@ class Supervisor:
             _notify("READY=1")
             self.log("ready", pid=os.getpid(), epoch=self.ledger.epoch, broker=self.broker.kind, runs=resumed)
             watches = (self._beat(), self._watch_broker(), self.host.watch(self._announce_changes),
-                       self.office.watch_latch(), self.office.expire_plans())  # fmt: skip
+                       self.office.watch_latch(), self.office.expire_plans(), self._watch_rules())  # fmt: skip
             tasks = [asyncio.create_task(work) for work in watches]
             for task in tasks:
                 task.add_done_callback(self._watch_ended)
@@ -212,6 +213,27 @@ class Supervisor:
                     await asyncio.sleep(0.02)
                 await self._test_broker(at_start=False)
             await asyncio.sleep(0.05)
+
+    async def _watch_rules(self) -> None:
+        """Tighter values of risk.toml bind within a second of being saved; a broken file changes nothing."""
+        seen = self._rules_stamp()
+        while True:
+            await asyncio.sleep(0.5)
+            stamp = self._rules_stamp()
+            if stamp == seen:
+                continue
+            seen = stamp
+            try:
+                await refresh_limits(self.office)
+            except ConfigError as error:
+                self.log("risk_file", "error", code=error.code, text=error.message, fix=error.fix)
+
+    def _rules_stamp(self) -> tuple[int, int]:
+        try:
+            found = self.home.risk.stat()
+        except OSError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_size
 
     async def _test_broker(self, at_start: bool = True) -> None:
         """The six acts that the ACL must refuse. Unsound at start: nothing runs; later: entries are blocked."""
