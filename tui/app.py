@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -46,7 +47,6 @@ class ConsoleApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f10", "halt", "HALT", priority=True, show=False),
         Binding("ctrl+x", "chord", priority=True, show=False),
-        Binding("h", "chord_halt", priority=True, show=False),
         Binding("ctrl+q,ctrl+c", "leave", priority=True, show=False),
     ]
 
@@ -89,6 +89,8 @@ class ConsoleApp(App[None]):
 
     def on_mount(self) -> None:
         self._loop = asyncio.get_running_loop()
+        if not self.live:
+            self.store.read()
         self.main = MainScreen()
         if self.live:
             self.store.start()
@@ -119,6 +121,8 @@ class ConsoleApp(App[None]):
         if self.session.tick():
             self.say("locked after 15 minutes without a key press", "warn")
         if self.main.is_mounted:
+            if not self.live:
+                self.store.read()
             self.look_closer()
             self.main.update()
         self._tick_panel()
@@ -139,12 +143,24 @@ class ConsoleApp(App[None]):
     def look_closer(self) -> None:
         """Tell the reader what the open pane wants in full."""
         interest = self.main.pane.interest() if hasattr(self, "main") else Interest()
-        self.store.show(interest)
-        if not self.live:
+        if not self.live and interest != self.store.interest:
+            self.store.show(interest)
             self.store.read()
+            self.call_next(self.main.update)
+        self.store.show(interest)
 
     async def on_event(self, event: Any) -> None:
-        self.session.touch()
+        """^x h halts even in a text field, which would keep the letter from any binding."""
+        if isinstance(event, events.InputEvent):
+            self.session.touch()
+        if (
+            isinstance(event, events.Key)
+            and event.key == "h"
+            and self.clock.mono() - self._chord_at < CHORD_S
+        ):
+            self._chord_at = float("-inf")
+            self.action_halt()
+            return
         await super().on_event(event)
 
     # Saying.
@@ -396,17 +412,8 @@ class ConsoleApp(App[None]):
             self.push_screen(HaltPanel())
 
     def action_chord(self) -> None:
-        self._chord_at = self.clock.mono()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "chord_halt":
-            return self.clock.mono() - self._chord_at < CHORD_S
-        return True
-
-    def action_chord_halt(self) -> None:
         """^x h, for terminals that keep F10 to themselves."""
-        self._chord_at = float("-inf")
-        self.action_halt()
+        self._chord_at = self.clock.mono()
 
     def do_leave(self) -> None:
         self.action_leave()

@@ -57,7 +57,14 @@ def test_small_negative_rounds_to_plain_zero() -> None:
 
 
 def test_ages_and_countdowns() -> None:
-    assert [age(s) for s in (-3, 0.44, 12, 2460, 11_100, 9 * 86_400)] == ["0.0s", "0.4s", "12s", "41m", "3h05m", "9d"]
+    assert [age(s) for s in (-3, 0.44, 12, 2460, 11_100, 9 * 86_400)] == [
+        "0.0s",
+        "0.4s",
+        "12s",
+        "41m",
+        "3h05m",
+        "9d",
+    ]
     assert [left(s) for s in (-1, 239, 3600)] == ["00:00", "03:59", "1:00:00"]
 
 
@@ -87,7 +94,9 @@ def test_marker_stands_below_its_bar() -> None:
 
 
 def test_ascii_form_has_no_other_glyphs() -> None:
-    drawn = "".join(braille([float(n % 7) for n in range(40)], 20, 2)) + spark(list(range(9)), 9) + "│✓✗●▶…┃╽▲≈"
+    drawn = (
+        "".join(braille([float(n % 7) for n in range(40)], 20, 2)) + spark(list(range(9)), 9) + "│✓✗●▶…┃╽▲≈"
+    )
     assert to_ascii(drawn).isascii()
     assert to_ascii("Zürich") == "Zürich"
 

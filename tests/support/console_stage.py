@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ledger_story
-from support.ledger_story import START_US, Story
 
 from inalpha.audit import keys
 from inalpha.client.operator import Operator
 from inalpha.execution import lines
 from inalpha.ledger.txn import Txn
 from inalpha.model.home import Home
+from support import ledger_story
+from support.ledger_story import START_US, Story
 from tui.app import ConsoleApp
 from tui.clock import Clock
 
@@ -83,7 +83,12 @@ class Stage:
 
     def app(self, *, view: bool = False, as_ascii: bool = False, up: bool = True) -> ConsoleApp:
         app = ConsoleApp(
-            Home(self.story.home), view=view, as_ascii=as_ascii, clock=self.time.clock(), link=self.link, live=False
+            Home(self.story.home),
+            view=view,
+            as_ascii=as_ascii,
+            clock=self.time.clock(),
+            link=self.link,
+            live=False,
         )
         if up:
             app.store.set_bus(True)
@@ -165,7 +170,9 @@ def machine_story(stage: Stage, run: str) -> None:
     story.bar(run, BARS + 1, 0, lambda txn: lines.record_fill(txn, plan, order, "0.5", "65000.25", "3.25"))
     stage.detail(f"{run}:{BARS}:0", "buy", "0.5", "fast above slow")
     story.bar(run, BARS + 2, 1, lambda txn: story.refuse(txn, run, BARS + 2))
-    refusals = json.dumps([{"code": "MAX_ORDER", "message": "the order is too large: 90 % of equity, 10 % allowed."}])
+    refusals = json.dumps(
+        [{"code": "MAX_ORDER", "message": "the order is too large: 90 % of equity, 10 % allowed."}]
+    )
     stage.detail(f"{run}:{BARS + 2}:0", "buy", "900", "double up", refusals)
 
 
