@@ -87,9 +87,7 @@ class SignPanel(Panel[str]):
             ]
         ready = clock.mono() >= self._armed_at
         field = " ".join(self.typed.ljust(4, "_"))
-        ask = Line(
-            f"Type the digest's last four to sign as op:{plain(self.console.session.handle, 12)}:  "
-        )
+        ask = Line(f"Type the digest's last four to sign as op:{plain(self.console.session.handle, 12)}:  ")
         ask.add(self.card.recomputed[-4:], "strong").add(" ▸ ").add(
             f"[ {field} ]", "accent" if ready else "dim"
         )

@@ -94,7 +94,7 @@ class SplitPane(Pane):
         self.set_class(self.is_split, "split")
         if self.sheet.display:
             size = self.sheet.size
-            width = size.width or self.app.size.width
+            width = size.width or self.app.size.width - 2
             self.sheet.show([line.fit(width) for line in self.page(width, size.height or 20)])
 
     def on_virtual_table_moved(self) -> None:

@@ -58,6 +58,12 @@ class Sheet(ScrollView, can_focus=True):
             self.virtual_size = Size(self.size.width, len(lines))
             self.refresh()
 
+    def on_resize(self) -> None:
+        """The page was written for another width: ask for it again."""
+        pane = self.parent
+        if pane is not None and hasattr(pane, "update"):
+            self.call_after_refresh(pane.update)
+
     def render_line(self, y: int) -> Strip:
         at = y + round(self.scroll_offset.y)
         line = self.rows[at] if at < len(self.rows) else Line()
