@@ -101,8 +101,11 @@ def _verdict(found: Verification) -> list[Line]:
     checks = result.get("checks", [])
     failed = [check for check in checks if not check.get("passed")]
     if result.get("first_bad") is not None:
-        told = f"✗ line {result['first_bad']}: {plain(result.get('reason'))}. Nothing after it is proven; F10 halts."
-        return [Line("VERIFY ", "title").add(told, "bad")]
+        told = f"✗ first bad line #{result['first_bad']:,}; nothing after it is proven; F10 halts"
+        return [
+            Line("VERIFY ", "title").add(told, "bad"),
+            Line("       ").add(plain(result.get("reason")), "bad"),
+        ]
     open_since = result.get("unanchored_since")
     tail = "" if open_since is None else f"; tail after #{open_since:,} not anchored elsewhere"
     told = f"✓ {plural(int(result.get('size', 0)), 'line')}, 0 breaks, {plural(len(checks), 'check')} passed{tail}"
