@@ -66,9 +66,10 @@ def kernel(bars: Sequence[Bar]) -> int:
     context = AccountContext(CASH * E8)
     fills = 0
     with tempfile.TemporaryDirectory() as folder, JournalFile(Path(folder) / "journal") as journal:
-        run = Kernel(spec, NoRisk(), DirectGateway(), journal=journal.write)
+        run = Kernel(spec, NoRisk(), DirectGateway(), lines=journal.write)
         for bar in bars:
             fills += len(run.step(bar, bar.close_time_ns, context, driver).fills)
+        run.chain.flush()
     return fills
 
 

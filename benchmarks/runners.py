@@ -12,6 +12,7 @@ from pathlib import Path
 # Run as a script, this folder comes first and this file would hide the package that it measures.
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
 
+from inalpha.model.bar import Bar  # noqa: E402
 from inalpha.model.instrument import Instrument  # noqa: E402
 from inalpha.model.runner import RunnerEnded  # noqa: E402
 from inalpha.model.step import StepRequest  # noqa: E402
@@ -35,7 +36,9 @@ class Busy(Strategy):
 
 
 def request(sequence: int) -> StepRequest:
-    bar = (sequence * DAY, (sequence + 1) * DAY, 10_000, 10_100, 9_900, 10_000 + sequence % 50, 10**8)
+    bar = Bar(
+        sequence * DAY, (sequence + 1) * DAY, 10_000, 10_100, 9_900, 10_000 + sequence % 50, 10**8, sequence
+    )
     return StepRequest(sequence, (sequence + 1) * DAY, (), bar, (0, 0), (10**12, 10**12), ())
 
 

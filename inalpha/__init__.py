@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from inalpha.model.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from inalpha.model.bar import Bar
     from inalpha.strategy.base import Strategy
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from inalpha.strategy.ranges import ATR, MACD, Bollinger, Donchian, Stochastic
     from inalpha.strategy.state import Event, Order
 
-__version__ = "0.1.0"
 
 # Loaded on first use, so that importing any part of the product costs nothing of the others.
 _HOMES = {

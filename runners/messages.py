@@ -71,7 +71,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", ta
     seq: int
     now: int
     events: tuple[OrderEvent, ...]
-    bar: BarTuple
+    bar: Bar
     position: tuple[int, int]
     account: tuple[int, int]
     orders: tuple[OrderView, ...]

@@ -143,10 +143,10 @@ def _run(
     from runners.local import LocalSandbox
 
     with ExitStack() as stack:
-        journal = None
+        lines = None
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            journal = stack.enter_context(JournalFile(out / JOURNAL_NAME)).write
+            lines = stack.enter_context(JournalFile(out / JOURNAL_NAME)).write
         sandbox = stack.enter_context(LocalSandbox())
         runner = sandbox.start_run(
             source, spec.strategy_sha256, dict(spec.params), spec.instrument, spec.timeframe, spec.seed,
@@ -170,7 +170,7 @@ def _run(
             RiskEngine(rules) if rules else NoRisk(),
             RiskAccount(spec.run, spec.symbol, spec.opening_cash_e8, rules) if rules else None,
             show,
-            journal=journal,
+            lines=lines,
             guard=PositionGuard(rules) if rules else None,
         )
         elapsed = time.monotonic() - began

@@ -288,12 +288,12 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
         click.echo(json.dumps(body, ensure_ascii=False))
         return
     if entry["kind"] == "bar":
-        reply = outputs["reply"] or {"logs": [], "error": "", "intents": []}
+        reply = outputs.get("reply", {"logs": [], "error": "", "intents": []})
         told = [f"{len(reply['intents'])} intents"] if reply["intents"] else []
-        told += [f"{len(outputs['fills'])} fills"] if outputs["fills"] else []
+        told += [f"{len(outputs['fills'])} fills"] if "fills" in outputs else []
         told += [f"error {reply['error']}"] if reply["error"] else []
         told += [f"“{text}”" for text in reply["logs"]]
-        click.echo(plain(f"{iso(inputs['bar'][1] // 1000)} bar {inputs['seq']} {', '.join(told)}").rstrip())
+        click.echo(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
     elif entry["kind"] == "command":
         click.echo(
             plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip()

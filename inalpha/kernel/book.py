@@ -72,10 +72,13 @@ class Book:
         """Cash without the proceeds of an open short: that part is owed."""
         return self.cash_e8 + min(self.cost_e8, 0)
 
-    def verify(self, market_value_e8: int) -> None:
-        """cash + market value = start + realised + unrealised - fees, exactly, or BooksDiffer."""
-        unrealised = market_value_e8 - self.cost_e8
-        left = self.cash_e8 + market_value_e8
-        right = self.opening_cash_e8 + self.realised_e8 + unrealised - self.fees_e8
+    def verify(self) -> None:
+        """cash + market value = start + realised + unrealised - fees, exactly, or BooksDiffer.
+
+        Unrealised is market value less cost, so the value cancels: what held after a fill holds until
+        the next, at any price.
+        """
+        left = self.cash_e8 + self.cost_e8
+        right = self.opening_cash_e8 + self.realised_e8 - self.fees_e8
         if left != right or (self.lots == 0 and self.cost_e8 != 0):
-            raise BooksDiffer(f"cash and position are worth {left}, the fold of fills {right} (1e-8)")
+            raise BooksDiffer(f"cash and cost are {left}, the fold of fills {right} (1e-8)")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inalpha.kernel.gateway import Disposition
-from inalpha.kernel.guard import NoGuard
+from inalpha.kernel.gateway import Disposition, NoRisk
 from inalpha.kernel.normalise import InvalidIntent, normalise
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Decision
@@ -35,7 +34,7 @@ class Decider:
                 self._cancel(intent)
         seen: set[int] = set()
         decisions = []
-        for intent in sorted(reply.intents, key=lambda intent: intent.n):
+        for intent in sorted(reply.intents, key=_by_number):
             if intent.action == "cancel":
                 continue
             decisions.append(self._decide(intent, intent.n in seen, bar, context))
@@ -46,8 +45,6 @@ class Decider:
         """The guard's reduce_only market exit for the whole position; one at a time."""
         kernel = self._kernel
         book = kernel.book
-        if book.lots == 0 or isinstance(kernel.guard, NoGuard):
-            return ()
         if any(order.id.endswith(f":{GUARD_SUFFIX}") for order in kernel.orders):
             return ()
         if context.halt.severity >= HaltState.HALTED.severity:
@@ -95,13 +92,13 @@ class Decider:
     ) -> Decision:
         """Risk as advice and binding, the exchange's own demands, then the gateway's route."""
         kernel = self._kernel
-        view = kernel.view_at(context, kernel.now_ns, bar.close_ticks)
-        refusals = kernel.risk.check(order, view, Stage.ADVICE)
-        disposition = Disposition.WORKING
-        if not is_guard and not refusals:
-            disposition = kernel.gateway.route(order)
-        if not refusals and disposition is Disposition.WORKING:
-            refusals = kernel.risk.check(order, view, Stage.BINDING)
+        refusals: tuple[Refusal, ...] = ()
+        disposition = Disposition.WORKING if is_guard else kernel.gateway.route(order)
+        if not isinstance(kernel.risk, NoRisk):
+            view = kernel.view_at(context, kernel.now_ns, bar.close_ticks)
+            refusals = kernel.risk.check(order, view, Stage.ADVICE)
+            if not refusals and disposition is Disposition.WORKING:
+                refusals = kernel.risk.check(order, view, Stage.BINDING)
         if refusals:
             return self._deny(raw, order.intent, order, refusals[0].code, refusals)
         live = kernel.exchange.new_order(order, bar.close_ticks)
@@ -138,3 +135,7 @@ class Decider:
         return Decision(
             order_id, raw.n, order, "risk_rejected" if refusals else "rejected", code, refusals, raw
         )
+
+
+def _by_number(intent: Intent) -> int:
+    return intent.n

@@ -11,7 +11,7 @@ from dataclasses import replace
 from inalpha.kernel.book import Book
 from inalpha.kernel.costs import notional_e8
 from inalpha.kernel.matching import Match, Phase, limit_is_open, match
-from inalpha.kernel.orders import STOP_LOSS, TAKE_PROFIT, LiveOrder
+from inalpha.kernel.orders import STOP_LOSS, TAKE_PROFIT, LiveOrder, by_number
 from inalpha.kernel.records import Fill, OrderEnd
 from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.time_in_force import ends_at, is_one_bar
@@ -22,6 +22,7 @@ from inalpha.model.step import OrderEvent
 
 FillCheck = Callable[[LiveOrder, int, Bar], str]
 
+_PHASES = tuple(Phase)
 _SLIPPING = (OrderType.MARKET, OrderType.STOP_MARKET)
 _PARTICIPATION_DIVISOR = 40  # a fill above 2.5 % of its bar's volume carries a warning
 
@@ -65,29 +66,32 @@ class Exchange:
 
     def expire_before(self, now_ns: int) -> None:
         """Timers due before the step's now: M18, such an order does not match this bar."""
-        self._expire(lambda due: due < now_ns)
+        self.expire_at(now_ns - 1)
 
     def expire_at(self, now_ns: int) -> None:
         """Timers due exactly at now fire after matching."""
-        self._expire(lambda due: due <= now_ns)
-
-    def _expire(self, is_due: Callable[[int], bool]) -> None:
-        due = [(o.ends_ns, o.number, o) for o in self.working.values() if o.ends_ns is not None]
-        for ends_ns, _, order in sorted(due, key=lambda timer: timer[:2]):
-            if is_due(ends_ns):
+        due = [
+            (order.ends_ns, order.number, order)
+            for order in self.working.values()
+            if order.ends_ns is not None and order.ends_ns <= now_ns
+        ]
+        if due:
+            for ends_ns, _, order in sorted(due, key=lambda timer: timer[:2]):
                 self.end(order, OrderState.EXPIRED, "EXPIRED", ends_ns)
 
     def process_bar(self, bar: Bar) -> None:
         """Match every working order against one closed bar, in the order that M4 assumes."""
-        for phase in Phase:
+        for phase in _PHASES:
             newest = 0
             # A leg born at this open is looked at in the same phase: the open may be beyond its stop (M14).
             while batch := [order for order in self.working.values() if order.number > newest]:
-                batch.sort(key=lambda order: order.number)
+                batch.sort(key=by_number)
                 newest = batch[-1].number
                 for order in batch:
                     if self._may_match(order, bar):
                         self._match_in_phase(order, phase, bar)
+            if not self.working:
+                return
             if phase is Phase.OPEN:
                 self._cancel_immediate(bar)
         for order in list(self.working.values()):
@@ -235,6 +239,7 @@ class Exchange:
         self.fills.append(
             Fill(
                 order.request.intent,
+                order.child,
                 self.fill_count,
                 order.request.side,
                 lots,
@@ -242,11 +247,10 @@ class Exchange:
                 fee,
                 time_ns,
                 order.request.reason,
-                order.child,
                 self.book.lots,
                 self.book.cash_e8,
-                bar.sequence,
                 warning,
+                bar.sequence,
             )
         )
         self.fill_count += 1
@@ -263,8 +267,10 @@ class Exchange:
             self.ends.append(OrderEnd(order.request.intent, order.child, OrderState.FILLED, ""))
         if order.child is not None:
             self._cancel_siblings(order, time_ns)
-        self._cancel_idle_children(time_ns)
-        self._grow_children(order, bar, lots, at_open)
+        if self.working:
+            self._cancel_idle_children(time_ns)
+        if order.request.stop_loss_ticks is not None or order.request.take_profit_ticks is not None:
+            self._grow_children(order, bar, lots, at_open)
 
     def _cancel_siblings(self, filled: LiveOrder, time_ns: int) -> None:
         for order in list(self.working.values()):

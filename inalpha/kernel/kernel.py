@@ -11,25 +11,21 @@ from typing import Protocol
 
 from inalpha.kernel import commands
 from inalpha.kernel.book import Book
+from inalpha.kernel.chain import Chain, bar_text
 from inalpha.kernel.decide import Decider
 from inalpha.kernel.exchange import Exchange
-from inalpha.kernel.gateway import Gateway
+from inalpha.kernel.gateway import Gateway, NoRisk
 from inalpha.kernel.guard import Guard, NoGuard
 from inalpha.kernel.journal import (
-    GENESIS_HEAD,
     bar_input,
-    bar_members,
-    canonical,
+    bar_output,
+    book_text,
     command_input,
     context_text,
-    decision_members,
-    end_members,
-    fill_members,
-    next_head,
-    reply_members,
+    text_of,
 )
-from inalpha.kernel.orders import LiveOrder
-from inalpha.kernel.records import Command, CommandResult, Decision, Fill, JournalEntry, OrderEnd, StepResult
+from inalpha.kernel.orders import LiveOrder, by_number
+from inalpha.kernel.records import Command, CommandResult, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.view import Activity, make_view
 from inalpha.model.bar import Bar
@@ -37,6 +33,8 @@ from inalpha.model.order import OrderState
 from inalpha.model.risk import AccountContext, RiskCheck, RunView, Stage
 from inalpha.model.states import HaltState
 from inalpha.model.step import OrderEvent, StepReply, StepRequest
+
+_NOTHING: tuple[tuple[Fill, ...], tuple[OrderEnd, ...]] = ((), ())
 
 
 class Runner(Protocol):
@@ -50,7 +48,10 @@ class StepError(RuntimeError):
 
 
 class Kernel:
-    """journal receives every entry, the header first. head covers all inputs and outputs so far."""
+    """journal receives every entry, the header first; or lines receives them as text, many at a time.
+
+    head covers all inputs and outputs so far.
+    """
 
     def __init__(
         self,
@@ -58,7 +59,8 @@ class Kernel:
         risk: RiskCheck,
         gateway: Gateway,
         *,
-        journal: Callable[[JournalEntry], None],
+        journal: Callable[[JournalEntry], None] | None = None,
+        lines: Callable[[bytes], None] | None = None,
         guard: Guard | None = None,
     ) -> None:
         self.spec = spec
@@ -74,24 +76,30 @@ class Kernel:
         self.last_bar: Bar | None = None
         self.now_ns = 0
         self.lag_ns = 0
-        self.received_ns = 0
-        self.head = GENESIS_HEAD
         self.halt = HaltState.ACTIVE
         self.runner_ended = False
         self.ended = False
         self.warmed = 0
         self.trips = 0
-        self._journal = journal
-        self._entries = 0
+        self.chain = Chain(journal, lines)
+        self._guarded = not isinstance(self.guard, NoGuard)
         self._context: AccountContext | None = None
-        self._begin_text = "null"
+        self._begin_text = ""
         self._open: Bar | None = None
+        self._equity_e8 = spec.opening_cash_e8
         self._asked = False
-        self._quiet = self._quiet_lost = ""
-        self._mark_book()
-        self._link("header", spec.header(), "{}")
+        self._take_book()
+        self.chain.add("header", spec.header(), "{}")
 
     # What others read.
+
+    @property
+    def head(self) -> str:
+        return self.chain.head
+
+    @property
+    def received_ns(self) -> int:
+        return self.now_ns + self.lag_ns
 
     @property
     def position_lots(self) -> int:
@@ -103,7 +111,7 @@ class Kernel:
         if not self.exchange.working and not self.pending:
             return ()
         live = [*self.exchange.working.values(), *self.pending.values()]
-        return tuple(sorted(live, key=_by_number))
+        return tuple(sorted(live, key=by_number))
 
     @property
     def equity_e8(self) -> int:
@@ -141,11 +149,11 @@ class Kernel:
             self.activity.closes.append(bar.close_ticks)
             self.exchange.previous_volume_e8 = bar.volume_e8
         self.warmed += len(bars)
-        return self._link("warmup", canonical({"bars": [bar_members(bar) for bar in bars]}), "{}")
+        return self.chain.add("warmup", f'{{"bars":[{",".join(map(bar_text, bars))}]}}', "{}")
 
     def anomaly(self, kind: str, detail: str) -> JournalEntry:
         """Journal what the gate found between two bars (gap, duplicate, revision); it fills nothing (M24)."""
-        return self._link("anomaly", canonical({"kind": kind, "detail": detail}), "{}")
+        return self.chain.add("anomaly", text_of({"kind": kind, "detail": detail}), "{}")
 
     def begin(self, bar: Bar, received_ns: int, context: AccountContext) -> StepRequest | None:
         """Clock, timers and matching; then the runner's question, or None when the runner has ended."""
@@ -156,24 +164,34 @@ class Kernel:
         now = bar.close_time_ns
         if bar.open_time_ns < self.now_ns or now <= bar.open_time_ns:
             raise StepError(f"bar {bar.sequence} opens before the run's time")
-        self._begin_text = "null" if context is self._context else self._context_input(context)
+        self._begin_text = "" if context is self._context else self._context_input(context)
         self._open = bar
-        self.received_ns = received_ns
         self.lag_ns = received_ns - now
-        activity = self.activity
+        exchange, activity = self.exchange, self.activity
         if activity.orders_this_bar or activity.bar_requests:
             activity.new_bar()
-        exchange = self.exchange
         if exchange.working:
-            exchange.expire_before(now)
-            exchange.process_bar(bar)
-            exchange.expire_at(now)
+            self._match(bar, now)
         self.now_ns = now
         self.last_bar = bar
         activity.closes.append(bar.close_ticks)
         exchange.previous_volume_e8 = bar.volume_e8
-        self._asked = not self.runner_ended
-        return self._request(bar) if self._asked else None
+        book = self.book
+        cash = book.cash_e8
+        self._equity_e8 = cash + book.value_e8(bar.close_ticks) if book.lots else cash
+        if self.runner_ended:
+            self._asked = False
+            return None
+        self._asked = True
+        return StepRequest(
+            bar.sequence,
+            now,
+            self._take_events() if exchange.events else (),
+            bar,
+            self._position,
+            (cash, self._equity_e8),
+            tuple([order.view() for order in self.orders]) if exchange.working or self.pending else (),
+        )
 
     def finish(self, reply: StepReply | None, context: AccountContext) -> StepResult:
         """Guard, cancels, intents, journal.
@@ -183,42 +201,43 @@ class Kernel:
         bar = self._open
         if bar is None:
             raise StepError("finish without begin")
-        finish_text = "null" if context is self._context else self._context_input(context)
-        lost = self._asked and reply is None
-        error = reply.error if reply is not None else ""
-        decisions = self.decider.guard_exit(bar, context) if self.book.lots else ()
+        finish_text = "" if context is self._context else self._context_input(context)
+        book = self.book
+        decisions = self.decider.guard_exit(bar, context) if book.lots and self._guarded else ()
+        lost = False
+        if reply is None:
+            lost = self._asked
+            reply = StepReply(bar.sequence)
+        intents, logs, error = reply.intents, reply.logs, reply.error
         if lost or error:
             self.end_runner("RUN_FAILED")
-        elif reply is not None and reply.intents:
+        elif intents:
             decisions += self.decider.intents(reply, bar, context)
         self._open = None
         self.bars += 1
-        fills, ends = self._drain()
-        book = self.book
-        value = book.value_e8(bar.close_ticks)
-        book.verify(value)
-        if fills:
-            self._mark_book()
-        input_text = bar_input(bar, self._begin_text, finish_text, self.received_ns, lost)
-        entry = self._link("bar", input_text, self._bar_output(fills, ends, decisions, reply))
-        logs = reply.logs if reply is not None else ()
+        exchange = self.exchange
+        fills, ends = self._drain() if exchange.fills or exchange.ends else _NOTHING
+        begin_text, lag_ns = self._begin_text, self.lag_ns
+        spoke = intents or logs or error or lost
+        if spoke or fills or ends or decisions or lag_ns or begin_text or finish_text:
+            if fills:
+                self._take_book()
+                self._equity_e8 = book.cash_e8 + book.value_e8(bar.close_ticks)
+            written: JournalEntry | None = self.chain.add(
+                "bar",
+                bar_input(bar, begin_text, finish_text, lag_ns, lost),
+                bar_output(book_text(book), fills, ends, decisions, reply),
+            )
+        else:
+            written = self.chain.quiet(bar)
         return StepResult(
-            bar,
-            entry,
-            fills,
-            ends,
-            decisions,
-            logs,
-            error,
-            book.lots,
-            book.cash_e8,
-            book.cash_e8 + value,
+            bar, fills, ends, decisions, logs, error, book.lots, book.cash_e8, self._equity_e8, written
         )
 
     def step(self, bar: Bar, received_ns: int, context: AccountContext, runner: Runner) -> StepResult:
         """One whole step for synchronous users."""
         request = self.begin(bar, received_ns, context)
-        return self.finish(runner.step(request) if request is not None else None, context)
+        return self.finish(None if request is None else runner.step(request), context)
 
     def command(self, command: Command, context: AccountContext) -> CommandResult:
         """Take a journalled control between two bars."""
@@ -227,16 +246,16 @@ class Kernel:
         outcome = commands.apply(self, command, context)
         fills, ends = self._drain()
         if fills:
-            self._mark_book()
-        output = canonical(
+            self._take_book()
+        output = text_of(
             {
                 "accepted": outcome.accepted,
                 "code": outcome.code,
-                "ends": [end_members(end) for end in ends],
+                "ends": ends,
                 "refusals": [refusal.code for refusal in outcome.refusals],
             }
         )
-        entry = self._link("command", command_input(command, context_text(context)), output)
+        entry = self.chain.add("command", command_input(command, context), output)
         return CommandResult(entry, outcome.accepted, outcome.code, fills, ends, outcome.refusals)
 
     # Shared with decide.py and commands.py.
@@ -266,34 +285,24 @@ class Kernel:
 
     # Helpers.
 
-    def _request(self, bar: Bar) -> StepRequest:
-        book, exchange = self.book, self.exchange
-        events: tuple[OrderEvent, ...] = ()
-        if exchange.events:
-            events = tuple(exchange.events)
-            exchange.events.clear()
-        return StepRequest(
-            bar.sequence,
-            bar.close_time_ns,
-            events,
-            (
-                bar.open_time_ns,
-                bar.close_time_ns,
-                bar.open_ticks,
-                bar.high_ticks,
-                bar.low_ticks,
-                bar.close_ticks,
-                bar.volume_e8,
-            ),
-            (book.lots, book.cost_e8),
-            (book.cash_e8, book.cash_e8 + book.value_e8(bar.close_ticks)),
-            tuple(order.view() for order in self.orders) if exchange.working or self.pending else (),
-        )
+    def _match(self, bar: Bar, now: int) -> None:
+        """Phase 3, with the timers that surround it."""
+        exchange = self.exchange
+        exchange.expire_before(now)
+        exchange.process_bar(bar)
+        exchange.expire_at(now)
+        if exchange.fills:
+            self._position = (self.book.lots, self.book.cost_e8)
+
+    def _take_events(self) -> tuple[OrderEvent, ...]:
+        events = tuple(self.exchange.events)
+        self.exchange.events.clear()
+        return events
 
     def _check_fill(self, order: LiveOrder, price_ticks: int, bar: Bar) -> str:
         """Risk's last look, at the price that would be paid. The view's bar is the filling one."""
         context = self._context
-        if context is None:
+        if context is None or isinstance(self.risk, NoRisk):
             return ""
         mark = self.activity.closes[-1] if self.activity.closes else bar.open_ticks
         view = make_view(
@@ -313,16 +322,14 @@ class Kernel:
         return refusals[0].code if refusals else ""
 
     def _context_input(self, context: AccountContext) -> str:
-        """The context's text, or null where it equals the one before it in the journal."""
+        """The context's text, or "" where it equals the one before it in the journal."""
         if context == self._context:
-            return "null"
+            return ""
         self._context = context
         return context_text(context)
 
     def _drain(self) -> tuple[tuple[Fill, ...], tuple[OrderEnd, ...]]:
         exchange = self.exchange
-        if not exchange.fills and not exchange.ends:
-            return (), ()
         fills, ends = tuple(exchange.fills), tuple(exchange.ends)
         self.activity.entry_fills.extend(exchange.entry_fills)
         exchange.fills.clear()
@@ -330,44 +337,9 @@ class Kernel:
         exchange.entry_fills.clear()
         return fills, ends
 
-    def _mark_book(self) -> None:
-        """Keep the output of a bar on which nothing happens: most bars are such."""
+    def _take_book(self) -> None:
+        """The book has changed: check it, and keep what each step repeats of it."""
         book = self.book
-        text = f"[{book.cash_e8},{book.lots},{book.cost_e8},{book.realised_e8},{book.fees_e8}]"
-        start = f'{{"book":{text},"decisions":[],"ends":[],"fills":[],"reply":'
-        self._quiet = start + '{"error":"","intents":[],"logs":[]}}'
-        self._quiet_lost = start + "null}"
-
-    def _bar_output(
-        self,
-        fills: tuple[Fill, ...],
-        ends: tuple[OrderEnd, ...],
-        decisions: tuple[Decision, ...],
-        reply: StepReply | None,
-    ) -> str:
-        if not (fills or ends or decisions) and (
-            reply is None or not (reply.intents or reply.logs or reply.error)
-        ):
-            return self._quiet_lost if reply is None else self._quiet
-        book = self.book
-        return canonical(
-            {
-                "book": [book.cash_e8, book.lots, book.cost_e8, book.realised_e8, book.fees_e8],
-                "decisions": [decision_members(decision) for decision in decisions],
-                "ends": [end_members(end) for end in ends],
-                "fills": [fill_members(fill) for fill in fills],
-                "reply": reply_members(reply),
-            }
-        )
-
-    def _link(self, kind: str, input_text: str, output_text: str) -> JournalEntry:
-        self.head = next_head(self.head, input_text, output_text)
-        last = self.bars - 1 if self.bars else None
-        entry = JournalEntry(self._entries, kind, last, input_text, output_text, self.head)
-        self._entries += 1
-        self._journal(entry)
-        return entry
-
-
-def _by_number(order: LiveOrder) -> int:
-    return order.number
+        book.verify()
+        self._position = (book.lots, book.cost_e8)
+        self.chain.expect(f'{{"book":{book_text(book)}}}')

@@ -95,3 +95,7 @@ class LiveOrder:
         request = self.request
         reference = request.limit_ticks or request.stop_ticks or close_ticks
         return WorkingOrder(self.id, int(request.side), self.remaining_lots, request.reduce_only, reference)
+
+
+def by_number(order: LiveOrder) -> int:
+    return order.number

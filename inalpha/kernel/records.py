@@ -1,6 +1,6 @@
 """What goes into and comes out of a step, as frozen values.
 
-Entries and results are msgspec structs because one of each is made per bar; the rest is rare.
+msgspec structs: a frozen dataclass costs ten times as much to build. What is array_like is journalled so.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class JournalEntry(msgspec.Struct, frozen=True, gc=False):
     head: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One execution. intent: the order's id inside the run; child names a bracket's leg.
 
     position_lots and cash_e8: the book after it. warning: a share of volume that is hard to believe.
     """
 
     intent: str
+    child: str | None
     n: int
     side: Side
     quantity_lots: int
@@ -45,15 +45,13 @@ class Fill:
     fee_e8: int
     time_ns: int
     reason: str
-    child: str | None
     position_lots: int
     cash_e8: int
+    warning: str
     bar: int
-    warning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderEnd:
+class OrderEnd(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A working or awaiting order reached an end state."""
 
     intent: str
@@ -62,8 +60,7 @@ class OrderEnd:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What became of one intent. order is None where no valid order could be made of it.
 
     outcome: working, pending, risk_rejected (a control refused) or rejected (invalid, or the exchange).
@@ -108,10 +105,12 @@ class CommandResult:
 
 
 class StepResult(msgspec.Struct, frozen=True, gc=False):
-    """One consumed bar: the journal's link, what happened, and the book at the bar's close."""
+    """One consumed bar: what happened, the book at the bar's close, and the journal's link.
+
+    written: None for a bar on which nothing happened, where the journal is kept as lines.
+    """
 
     bar: Bar
-    entry: JournalEntry
     fills: tuple[Fill, ...]
     ended: tuple[OrderEnd, ...]
     decisions: tuple[Decision, ...]
@@ -120,3 +119,10 @@ class StepResult(msgspec.Struct, frozen=True, gc=False):
     position_lots: int
     cash_e8: int
     equity_e8: int
+    written: JournalEntry | None = None
+
+    @property
+    def entry(self) -> JournalEntry:
+        if self.written is None:
+            raise LookupError("this run's journal is kept as lines, not as entries")
+        return self.written

@@ -59,8 +59,7 @@ class _Rebuild:
         elif entry.kind == "anomaly":
             kernel.anomaly(data["kind"], data["detail"])
         elif entry.kind == "warmup":
-            tick = kernel.spec.instrument.tick_e8
-            bars = [bar_from_members(members, 0, tick) for members in data["bars"]]
+            bars = [bar_from_members(members) for members in data["bars"]]
             kernel.warm(bars)
             warm = getattr(self.runner, "warm", None)
             if warm is not None:
@@ -69,15 +68,16 @@ class _Rebuild:
             raise Divergence(entry.n, entry.kind, "kind", entry.kind, "header|warmup|bar|command|anomaly")
 
     def _feed_bar(self, kernel: Kernel, entry: JournalEntry, data: dict[str, Any]) -> None:
-        bar = bar_from_members(data["bar"], data["seq"], kernel.spec.instrument.tick_e8)
-        request = kernel.begin(bar, data["received"], self._context(data["begin"]))
+        bar = bar_from_members(data["bar"])
+        received_ns = bar.close_time_ns + data.get("lag", 0)
+        request = kernel.begin(bar, received_ns, self._context(data.get("begin")))
         reply = None
-        if request is not None and not data["lost"]:
+        if request is not None and not data.get("lost"):
             if self.runner is not None:
                 reply = self.runner.step(request)
             else:
-                reply = reply_from(json.loads(entry.output)["reply"], bar.sequence)
-        kernel.finish(reply, self._context(data["finish"]))
+                reply = reply_from(json.loads(entry.output).get("reply"), bar.sequence)
+        kernel.finish(reply, self._context(data.get("finish")))
 
     def _context(self, members: dict[str, Any] | None) -> AccountContext:
         if members is not None:

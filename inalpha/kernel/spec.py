@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import inalpha
 from inalpha.kernel.costs import FeeModel, SlippageModel
 from inalpha.kernel.journal import canonical
 from inalpha.model.instrument import Instrument
 from inalpha.model.timeframe import TIMEFRAMES_NS
+from inalpha.model.version import VERSION
 
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 ParamValue = int | str | bool | float
 
 _MIN_LAG_NS = 30_000_000_000
@@ -79,7 +79,7 @@ class RunSpec:
         instrument = self.instrument
         return canonical(
             {
-                "version": inalpha.__version__,
+                "version": VERSION,
                 "kernel": KERNEL_VERSION,
                 "run": self.run,
                 "strategy_sha256": self.strategy_sha256,

@@ -80,7 +80,7 @@ def chart_bars(reader: sqlite3.Connection, run: str, last: int = 120) -> list[Ch
     query = "SELECT bar, input, output FROM journal WHERE run = ? AND kind = 'bar' ORDER BY n DESC LIMIT ?"
     found = []
     for bar, inputs, outputs in reader.execute(query, (run, last)):
-        opened, closed, *prices, _ = json.loads(inputs)["bar"]
+        opened, closed, *prices = json.loads(inputs)["bar"][:6]
         cash, lots, *_ = json.loads(outputs)["book"]
         equity = cash + multiply_e8(prices[3] * tick, lots * lot)
         o, h, low, c = (price * tick / 1e8 for price in prices)

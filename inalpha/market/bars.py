@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from itertools import count, repeat, starmap
 from pathlib import Path
 from typing import overload
 
@@ -58,11 +59,7 @@ class BarArray(Sequence[Bar]):
         return Bar(opened, closed, open_, high, low, close, volume, at, self._tick_e8)
 
     def __iter__(self) -> Iterator[Bar]:
-        tick = self._tick_e8
-        for sequence, (opened, closed, open_, high, low, close, volume) in enumerate(
-            zip(*self._columns, strict=True)
-        ):
-            yield Bar(opened, closed, open_, high, low, close, volume, sequence, tick)
+        return starmap(Bar, zip(*self._columns, count(), repeat(self._tick_e8), strict=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 E8 = 100_000_000
+_PLAIN_DIGITS = 40
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
@@ -28,6 +29,8 @@ def multiply_e8(left: int, right: int) -> int:
 
 def e8_from_text(text: str) -> int:
     """Decimal text to 1e-8 units, half-even to 8 places. Raises ValueError for anything not finite."""
+    if text.isascii() and text.isdigit() and len(text) <= _PLAIN_DIGITS:
+        return int(text) * E8
     try:
         with localcontext() as context:
             context.prec = 60

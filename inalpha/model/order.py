@@ -23,21 +23,27 @@ class Side(IntEnum):
         return cls.BUY if text == "buy" else cls.SELL
 
 
-class OrderType(StrEnum):
+class _Word(StrEnum):
+    """A state or kind by its word. Hashed as its text: Enum's own hash is a Python call, made per order."""
+
+    __hash__ = str.__hash__
+
+
+class OrderType(_Word):
     MARKET = "market"
     LIMIT = "limit"
     STOP_MARKET = "stop"
     STOP_LIMIT = "stop_limit"
 
 
-class TimeInForce(StrEnum):
+class TimeInForce(_Word):
     GTC = "GTC"
     IOC = "IOC"
     DAY = "DAY"
     GTD = "GTD"
 
 
-class OrderState(StrEnum):
+class OrderState(_Word):
     INITIALIZED = "initialized"
     SUBMITTED = "submitted"
     ACCEPTED = "accepted"

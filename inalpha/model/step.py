@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from inalpha.model.bar import Bar
+
 MAX_INTENTS = 16
 MAX_LOGS = 32
 MAX_LOG_BYTES = 2048
@@ -45,8 +47,8 @@ class OrderEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
-class StepRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One bar for one run. bar: [open_ns, close_ns, open, high, low, close ticks, volume_e8].
+class StepRequest(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """One bar for one run; as JSON the bar is [open_ns, close_ns, open, high, low, close, volume_e8, ...].
 
     position: [quantity in lots (signed), total cost e8 (signed)]; account: [cash e8, equity e8].
     orders: every order that is working or awaits approval, by order number.
@@ -55,7 +57,7 @@ class StepRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seq: int
     now: int
     events: tuple[OrderEvent, ...]
-    bar: tuple[int, int, int, int, int, int, int]
+    bar: Bar
     position: tuple[int, int]
     account: tuple[int, int]
     orders: tuple[OrderView, ...]
@@ -84,7 +86,7 @@ class Intent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cancel: str | None = None
 
 
-class StepReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StepReply(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """The strategy's answer. error: "" or `Type: text (line N)`; an error empties the bar's intents."""
 
     seq: int

@@ -74,28 +74,35 @@ def run_backtest(
     progress: Progress | None = None,
     *,
     journal: Callable[[JournalEntry], None] | None = None,
+    lines: Callable[[bytes], None] | None = None,
     guard: Guard | None = None,
 ) -> BacktestResult:
-    """Feed every bar and end the run. A strategy's exception ends it early, as `error` in the result.
+    """Feed every bar and end the run; journal or lines as for the kernel.
 
-    The runner's own errors (a deadline, a killed sandbox) pass through.
+    A strategy's exception ends it early, as `error` in the result. The runner's own errors (a deadline, a
+    killed sandbox) pass through; the journal then holds every bar before.
     """
     source = account or OwnAccount(spec.opening_cash_e8)
     result = BacktestResult(spec, bars)
-    kernel = Kernel(spec, risk, gateway_for(spec.approval), journal=journal or _forget, guard=guard)
+    if journal is None and lines is None:
+        lines = _forget
+    kernel = Kernel(spec, risk, gateway_for(spec.approval), journal=journal, lines=lines, guard=guard)
     total = len(bars)
-    for bar in bars:
-        step = kernel.step(bar, bar.close_time_ns, source.context(), runner)
-        _take(result, step)
-        flow = step.cash_e8 - spec.opening_cash_e8
-        command = source.mark(step, flow, step.equity_e8 - step.cash_e8)
-        if command is not None:
-            _take_ends(result, kernel.command(command, source.context()).ended)
-        if step.error:
-            result.error = step.error
-            break
-        if progress is not None and bar.sequence % _PROGRESS_EVERY == 0:
-            progress(bar.sequence, total)
+    try:
+        for bar in bars:
+            step = kernel.step(bar, bar.close_time_ns, source.context(), runner)
+            _take(result, step)
+            flow = step.cash_e8 - spec.opening_cash_e8
+            command = source.mark(step, flow, step.equity_e8 - step.cash_e8)
+            if command is not None:
+                _take_ends(result, kernel.command(command, source.context()).ended)
+            if step.error:
+                result.error = step.error
+                break
+            if progress is not None and bar.sequence % _PROGRESS_EVERY == 0:
+                progress(bar.sequence, total)
+    finally:
+        kernel.chain.flush()
     if kernel.last_bar is not None:
         end = Command("end", kernel.now_ns, actor="system:daemon", code="RUN_ENDED")
         _take_ends(result, kernel.command(end, source.context()).ended)
@@ -106,8 +113,8 @@ def run_backtest(
     return result
 
 
-def _forget(entry: JournalEntry) -> None:
-    """No journal was asked for; the head still covers every entry."""
+def _forget(lines: bytes) -> None:
+    """No journal was asked for; the head still covers every line."""
 
 
 def _take(result: BacktestResult, step: StepResult) -> None:

@@ -153,7 +153,7 @@ def _first_acausal(
 
 def _replies(entries: list[JournalEntry]) -> list[str]:
     return [
-        entry.output if '"intents":[]' in entry.output else json.dumps(json.loads(entry.output)["reply"])
+        json.dumps(json.loads(entry.output)["reply"]) if '"reply"' in entry.output else ""
         for entry in entries
         if entry.kind == "bar"
     ]

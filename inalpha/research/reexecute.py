@@ -154,7 +154,6 @@ def parity_run(
         spec,
         RiskEngine(record.rules),
         DirectGateway(),
-        journal=lambda entry: None,
         guard=PositionGuard(record.rules),
     )
     account = _opening_account(record)
@@ -166,8 +165,9 @@ def parity_run(
             if entry.kind != "bar":
                 continue
             members = json.loads(entry.input)
-            bar = bar_from_members(members["bar"], members["seq"], spec.instrument.tick_e8)
-            result = kernel.step(bar, members["received"], account.context(record.run), runner)
+            bar = bar_from_members(members["bar"])
+            received_ns = bar.close_time_ns + members.get("lag", 0)
+            result = kernel.step(bar, received_ns, account.context(record.run), runner)
             for fill in result.fills:
                 key = _key(fill.intent, fill.child, fill.n)
                 found[key] = f"{fill.side.text} {fill.quantity_lots} @ {fill.price_ticks} fee {fill.fee_e8}"
@@ -206,7 +206,7 @@ def _recorded_fills(record: RunRecord) -> tuple[dict[str, str], dict[str, int]]:
     for entry in record.entries:
         if entry.kind != "bar":
             continue
-        for intent, child, n, side, lots, ticks, fee, *_ in json.loads(entry.output)["fills"]:
+        for intent, child, n, side, lots, ticks, fee, *_ in json.loads(entry.output).get("fills", ()):
             key = _key(intent, child, n)
             fills[key] = f"{'buy' if side > 0 else 'sell'} {lots} @ {ticks} fee {fee}"
             bars[key] = entry.bar or 0
@@ -238,12 +238,12 @@ def _verdicts(record: RunRecord, refused: set[tuple[str, str]]) -> list[tuple[in
                 found.append((bar, f"{kind} {data['state'] or ''}".strip()))
         elif entry.kind == "bar":
             data = json.loads(entry.output)
-            for intent, outcome, code, *_ in data["decisions"]:
+            for intent, outcome, code, *_ in data.get("decisions", ()):
                 if outcome == "pending":
                     pending[intent] = entry.bar or 0
                 elif outcome == "risk_rejected" and (intent, code) not in refused:
                     found.append((entry.bar or 0, f"risk refused {intent}: {code}"))
-            if json.loads(entry.input)["lost"]:
+            if json.loads(entry.input).get("lost"):
                 found.append((entry.bar or 0, "the runner ended"))
     found += [(bar, f"the plan of {intent} is still pending") for intent, bar in pending.items()]
     return sorted(found)

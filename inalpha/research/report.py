@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-import inalpha
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import IntegrityError
 from inalpha.model.money import text_from_e8
+from inalpha.model.version import VERSION
 from inalpha.research import returns as series
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.html import report_html
@@ -35,7 +36,7 @@ def report_dict(result: BacktestResult, metrics: Sequence[Metric]) -> dict[str, 
     """report.json as a value. Undefined figures are null."""
     spec = result.spec
     return {
-        "version": inalpha.__version__,
+        "version": VERSION,
         "run": json.loads(spec.header()),
         "convention": spec.fill,
         "models": {"fee": spec.fee.text, "slippage": spec.slippage.text, "limit_fill": spec.limit_fill},
@@ -132,18 +133,20 @@ def _cell(text: str) -> str:
 
 
 class JournalFile:
-    """A journal as JSON lines; use as a context manager and hand `write` to the kernel."""
+    """A journal as JSON lines; a context manager whose `write` is the kernel's `lines`.
+
+    The file's SHA-256 is the run's head.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._encode = msgspec.json.Encoder().encode
 
     def __enter__(self) -> JournalFile:
         self._file = self.path.open("wb")
         return self
 
-    def write(self, entry: JournalEntry) -> None:
-        self._file.write(self._encode(entry) + b"\n")
+    def write(self, lines: bytes) -> None:
+        self._file.write(lines)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
@@ -153,11 +156,18 @@ class JournalFile:
 
 def read_journal(path: Path) -> Iterator[JournalEntry]:
     """The entries of a journal file. Raises IntegrityError for a line that is none."""
-    decode = msgspec.json.Decoder(JournalEntry).decode
+    decode = msgspec.json.Decoder(tuple[str, msgspec.Raw, msgspec.Raw]).decode
+    sha256 = hashlib.sha256()
+    bars = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                yield decode(line)
+                kind, inputs, outputs = decode(line)
+                sha256.update(line)
+                bars += kind == "bar"
+                bar = bars - 1 if bars else None
+                texts = bytes(inputs).decode(), bytes(outputs).decode()
+                yield JournalEntry(number - 1, kind, bar, *texts, sha256.hexdigest())
             except msgspec.MsgspecError as error:
                 raise IntegrityError(
                     "BAD_JOURNAL",

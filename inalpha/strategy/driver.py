@@ -39,7 +39,7 @@ class StrategyDriver:
         self.strategy.account = self._session.account
         self.strategy.clock = self._session.clock
         self.strategy.__init__()  # type: ignore[misc]
-        self._tick_e8 = instrument.tick_e8
+        self._remember = self._session.memory.bars.append
         self._source = cls.__module__
 
     def start(self) -> None:
@@ -54,17 +54,13 @@ class StrategyDriver:
     def step(self, request: StepRequest) -> StepReply:
         """Events of this step, then on_bar."""
         session = self._session
-        open_ns, close_ns, open_, high, low, close, volume_e8 = request.bar
-        bar = Bar(open_ns, close_ns, open_, high, low, close, volume_e8, request.seq, self._tick_e8)
-        session.sequence = request.seq
-        session.clock._now_ns = request.now
-        position = session.position
-        position._lots, position._cost_e8 = request.position
-        position._close_ticks = close
-        session.account._cash_e8, session.account._equity_e8 = request.account
+        bar = request.bar
+        moment = session.moment
+        moment.bar = bar
+        moment.position = request.position
+        moment.account = request.account
         try:
-            # Inlined take_bar: this loop is half of a step's cost.
-            session.memory.bars.append(bar)
+            self._remember(bar)
             for update in session.updates:
                 update(bar)
             if request.events:
@@ -88,9 +84,13 @@ class StrategyDriver:
         return self._take_logs()
 
     def _deliver(self, request: StepRequest) -> None:
-        session = self._session
+        session, strategy = self._session, self.strategy
+        if type(strategy).on_order_event is Strategy.on_order_event:
+            for event in request.events:
+                session.move_order(event, request.orders)
+            return
         for event in request.events:
-            self.strategy.on_order_event(session.event(event, request.orders))
+            strategy.on_order_event(session.event(event, request.orders))
 
     def _reply(self, sequence: int) -> StepReply:
         intents = tuple(self._session.intents)

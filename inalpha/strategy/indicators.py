@@ -40,44 +40,60 @@ def _window(window: int, least: int = 1) -> int:
 
 
 class _Rolling(Indicator):
-    """The last n closes and their running sum."""
+    """The last n closes and their running sum.
 
-    __slots__ = ("_denominator", "_sum", "_tick_e8", "_ticks", "window")
+    The window begins full of zeros, so that every update is the same; missing counts those left in it.
+    """
+
+    __slots__ = ("_denominator", "_missing", "_sum", "_tick_e8", "_ticks", "window")
 
     def __init__(self, window: int) -> None:
         self.window = _window(window)
+        self._denominator = self.window * E8
         self.reset()
 
     def reset(self) -> None:
-        self._ticks: deque[int] = deque()
+        self._ticks: deque[int] = deque([0] * self.window, self.window)
         self._sum = 0
         self._tick_e8 = 0
-        self._denominator = self.window * E8
+        self._missing = self.window
 
     def update(self, bar: Bar) -> None:
         newest = bar.close_ticks
         ticks = self._ticks
+        self._sum += newest - ticks[0]
         ticks.append(newest)
-        if len(ticks) > self.window:
-            newest -= ticks.popleft()
-        self._sum += newest
-        self._tick_e8 = bar.tick_e8
+        if self._missing:
+            self._missing -= 1
+            self._tick_e8 = bar.tick_e8
 
     @property
     def ready(self) -> bool:
-        return len(self._ticks) == self.window
+        return not self._missing
 
 
 class SMA(_Rolling):
     """Simple moving average of closes."""
 
-    __slots__ = ()
+    # The commonest indicator, read on every bar: a plain attribute, and _Rolling.update written out.
+    __slots__ = ("value",)
+    value: float | None
 
-    @property
-    def value(self) -> float | None:
-        if len(self._ticks) < self.window:
-            return None
-        return self._sum * self._tick_e8 / self._denominator
+    def reset(self) -> None:
+        super().reset()
+        self.value = None
+
+    def update(self, bar: Bar) -> None:
+        newest = bar.close_ticks
+        ticks = self._ticks
+        total = self._sum = self._sum + newest - ticks[0]
+        ticks.append(newest)
+        if self._missing:
+            self._missing -= 1
+            self._tick_e8 = bar.tick_e8
+            if self._missing:
+                return
+        self.value = total * self._tick_e8 / self._denominator
 
 
 class WMA(_Rolling):
@@ -91,15 +107,12 @@ class WMA(_Rolling):
 
     def update(self, bar: Bar) -> None:
         # Every weight falls by one as the window moves: subtract the old sum, add the newest n times.
-        full = len(self._ticks) == self.window
-        if full:
-            self._weighted -= self._sum
+        self._weighted += self.window * bar.close_ticks - self._sum
         super().update(bar)
-        self._weighted += len(self._ticks) * bar.close_ticks
 
     @property
     def value(self) -> float | None:
-        if not self.ready:
+        if self._missing:
             return None
         weights = self.window * (self.window + 1) // 2
         return self._weighted * self._tick_e8 / (weights * E8)
@@ -119,14 +132,12 @@ class StdDev(_Rolling):
         self._squares = 0
 
     def update(self, bar: Bar) -> None:
-        if len(self._ticks) == self.window:
-            self._squares -= self._ticks[0] ** 2
+        self._squares += bar.close_ticks**2 - self._ticks[0] ** 2
         super().update(bar)
-        self._squares += bar.close_ticks**2
 
     @property
     def value(self) -> float | None:
-        if not self.ready:
+        if self._missing:
             return None
         # n * sum(x^2) - sum(x)^2 is an exact integer: no cancellation however flat the market is.
         spread = self.window * self._squares - self._sum**2

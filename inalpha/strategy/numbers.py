@@ -7,7 +7,8 @@ from decimal import ROUND_DOWN, Decimal, InvalidOperation
 Number = str | int | float | Decimal
 
 _PLACES = Decimal("1e-12")
-_LIMIT = Decimal(10) ** 12
+_INTEGER_LIMIT = 10**12
+_LIMIT = Decimal(_INTEGER_LIMIT)
 
 # Stands for a price that is no number where null would mean "none wanted": zero is never a valid price,
 # so a stop-loss computed as NaN is denied instead of silently dropped.
@@ -33,6 +34,8 @@ def decimal_of(value: object) -> Decimal | None:
 
 def wire_text(value: object) -> str | None:
     """At most 12 digits before and after the point, cut towards zero; None for what is no such number."""
+    if type(value) is int:
+        return str(value) if -_INTEGER_LIMIT < value < _INTEGER_LIMIT else None
     number = decimal_of(value)
     if number is None or abs(number) >= _LIMIT:
         return None

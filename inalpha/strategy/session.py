@@ -17,7 +17,7 @@ from inalpha.model.step import MAX_LOG_BYTES, MAX_LOGS, Intent, OrderEvent, Orde
 from inalpha.strategy.bars import BarMemory
 from inalpha.strategy.indicators import Indicator
 from inalpha.strategy.numbers import decimal_of, price_text, wire_text
-from inalpha.strategy.state import Account, Clock, Event, Order, Position
+from inalpha.strategy.state import Account, Clock, Event, Moment, Order, Position
 from inalpha.strategy.ta_window import TaWindow
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ class Session:
     def __init__(self, params: Mapping[str, object], instrument: Instrument, seed: int) -> None:
         self.params = MappingProxyType(dict(params))
         self.instrument = instrument
-        self.position = Position(instrument)
-        self.account = Account(instrument.currency)
-        self.clock = Clock()
+        self.moment = Moment(instrument)
+        self.position = Position(self.moment)
+        self.account = Account(self.moment)
+        self.clock = Clock(self.moment)
         self.memory = BarMemory()
         self.updates: list[Callable[[Bar], None]] = []
         self.intents: list[Intent] = []
         self.logs: list[str] = []
-        self.sequence: int | None = None
         self.stopping = False
         self.random = Random(seed)
         self._seed = seed
@@ -63,6 +63,7 @@ class Session:
     # Fed by the driver.
 
     def take_bar(self, bar: Bar) -> None:
+        """A warm-up bar: it feeds indicators and history only."""
         self.memory.bars.append(bar)
         for update in self.updates:
             update(bar)
@@ -81,19 +82,25 @@ class Session:
             order.filled = self._units(view.filled)
 
     def event(self, event: OrderEvent, views: tuple[OrderView, ...]) -> Event:
-        """The author's view of one order event; its order object moves with it."""
-        view = next((view for view in views if view.id == event.order), None)
-        order = self._order_for(event.order, view)
-        order.state = event.kind
-        quantity = self._units(event.quantity)
-        if event.kind == "filled":
-            order.filled += quantity
-            if order.quantity is not None and order.filled < order.quantity:
-                order.state = "partially_filled"
-        price = None if event.price is None else event.price * self.instrument.tick_e8 / E8
+        """The author's view of one order event, its order object moved already."""
+        order = self.move_order(event, views)
+        quantity, price = self._units(event.quantity), self._price(event.price)
         return Event(
             event.kind, order, event.time_ns, quantity, price, event.fee / E8, event.code, event.reason
         )
+
+    def move_order(self, event: OrderEvent, views: tuple[OrderView, ...]) -> Order:
+        """Bring the event's order object to what the event says."""
+        order = self._orders.get(event.order)
+        if order is None:
+            view = next((view for view in views if view.id == event.order), None)
+            order = self._order_for(event.order, view)
+        order.state = event.kind
+        if event.kind == "filled":
+            order.filled += self._units(event.quantity)
+            if order.quantity is not None and order.filled < order.quantity:
+                order.state = "partially_filled"
+        return order
 
     def _order_for(self, order_id: str, view: OrderView | None) -> Order:
         order = self._orders.get(order_id)
@@ -176,7 +183,7 @@ class Session:
             str(reason)[:_MAX_REASON],
         )
         order = Order(
-            f"{self.sequence}:{number}",
+            f"{self.moment.sequence}:{number}",
             side,
             kind,
             _float(quantity),
@@ -194,7 +201,7 @@ class Session:
         return order
 
     def close(self, reason: str) -> Order | None:
-        lots = self.position._lots
+        lots = self.moment.position[0]
         if lots == 0:
             return None
         side = "sell" if lots > 0 else "buy"
@@ -209,7 +216,7 @@ class Session:
         wanted = decimal_of(quantity)
         if wanted is None:
             return self.order("buy", None, None, None, "GTC", None, False, None, None, reason)
-        held = Decimal(self.position._lots) * self.instrument.lot_e8 / E8
+        held = Decimal(self.moment.position[0]) * self.instrument.lot_e8 / E8
         for order in self.live_orders():
             if order.type == "market":
                 left = decimal_of((order.quantity or 0.0) - order.filled) or Decimal(0)
@@ -228,7 +235,7 @@ class Session:
         order.state = "cancelled"
 
     def _next_number(self) -> int:
-        if self.sequence is None:
+        if self.moment.bar is None:
             raise NoBar("NO_BAR: orders are possible from the first on_bar on")
         return len(self.intents)
 
@@ -242,5 +249,9 @@ def _ns(time: datetime | None) -> int | None:
 
 
 def _float(value: object) -> float | None:
+    if value is None:
+        return None
+    if type(value) is int:
+        return float(value)
     number = decimal_of(value)
     return None if number is None else float(number)

@@ -4,70 +4,93 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from inalpha.model.bar import utc_from_ns
+from inalpha.model.bar import Bar, utc_from_ns
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import E8
 
 LIVE_STATES = ("new", "pending", "submitted", "accepted", "triggered", "partially_filled")
 
 
+class Moment:
+    """What this step told, read by the objects below when their author asks; None before the first bar.
+
+    position: lots and total cost; account: cash and equity, as they came.
+    """
+
+    __slots__ = ("account", "bar", "instrument", "position")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.bar: Bar | None = None
+        self.position = (0, 0)
+        self.account = (0, 0)
+
+    @property
+    def sequence(self) -> int:
+        return self.bar.sequence if self.bar else -1
+
+
 class Position:
     """The run's own position at the last closed bar."""
 
-    __slots__ = ("_close_ticks", "_cost_e8", "_instrument", "_lots")
+    __slots__ = ("_moment",)
 
-    def __init__(self, instrument: Instrument) -> None:
-        self._instrument = instrument
-        self._lots = 0
-        self._cost_e8 = 0
-        self._close_ticks = 0
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
 
     @property
     def quantity(self) -> float:
         """Signed: below zero is short."""
-        return self._lots * self._instrument.lot_e8 / E8
+        return self._moment.position[0] * self._moment.instrument.lot_e8 / E8
 
     @property
     def is_flat(self) -> bool:
-        return self._lots == 0
+        return self._moment.position[0] == 0
 
     @property
     def is_long(self) -> bool:
-        return self._lots > 0
+        return self._moment.position[0] > 0
 
     @property
     def is_short(self) -> bool:
-        return self._lots < 0
+        return self._moment.position[0] < 0
 
     @property
     def average_price(self) -> float | None:
         """Total cost divided by quantity, fees apart; None when flat."""
-        return self._cost_e8 / (self._lots * self._instrument.lot_e8) if self._lots else None
+        lots, cost_e8 = self._moment.position
+        return cost_e8 / (lots * self._moment.instrument.lot_e8) if lots else None
 
     @property
     def unrealised(self) -> float:
         """Profit of the open position at the last close, fees apart."""
-        value = self._close_ticks * self._instrument.tick_e8 * self._lots * self._instrument.lot_e8
-        return (value - self._cost_e8 * E8) / (E8 * E8)
+        lots, cost_e8 = self._moment.position
+        bar, instrument = self._moment.bar, self._moment.instrument
+        if bar is None:
+            return 0.0
+        value = bar.close_ticks * instrument.tick_e8 * lots * instrument.lot_e8
+        return (value - cost_e8 * E8) / (E8 * E8)
 
 
 class Account:
     """This run's own book; the allocation opens it."""
 
-    __slots__ = ("_cash_e8", "_equity_e8", "currency")
+    __slots__ = ("_moment",)
 
-    def __init__(self, currency: str) -> None:
-        self.currency = currency
-        self._cash_e8 = 0
-        self._equity_e8 = 0
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
+
+    @property
+    def currency(self) -> str:
+        return self._moment.instrument.currency
 
     @property
     def cash(self) -> float:
-        return self._cash_e8 / E8
+        return self._moment.account[0] / E8
 
     @property
     def equity(self) -> float:
-        return self._equity_e8 / E8
+        return self._moment.account[1] / E8
 
 
 class Order:
@@ -138,11 +161,12 @@ class Event:
 class Clock:
     """Market time: the close of the current bar."""
 
-    __slots__ = ("_now_ns",)
+    __slots__ = ("_moment",)
 
-    def __init__(self) -> None:
-        self._now_ns = 0
+    def __init__(self, moment: Moment) -> None:
+        self._moment = moment
 
     def now(self) -> datetime:
-        """Aware UTC time of this step."""
-        return utc_from_ns(self._now_ns)
+        """Aware UTC time of this step; 1970 before the first."""
+        bar = self._moment.bar
+        return utc_from_ns(bar.close_time_ns if bar else 0)

@@ -117,7 +117,7 @@ def test_a_deleted_tail_a_swapped_pair_and_edited_cash_are_named(
 def test_an_edited_journal_fails_its_re_execution(demo: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     edited = _edit(
         demo[0], tmp_path / "journal",
-        "UPDATE journal SET input = replace(input, '\"seq\":10', '\"seq\":10 ') WHERE n = 11",
+        "UPDATE journal SET input = replace(input, '\"bar\":[', '\"bar\": [') WHERE n = 11",
     )  # fmt: skip
     code, body = _verify(edited)
     assert code == 6 and body["reason"].startswith("I20")

@@ -25,6 +25,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import MAX_INTENTS, NUMBER_PATTERN, StepRequest
@@ -186,7 +187,7 @@ class Arena:
 def request(sequence: int) -> StepRequest:
     """A bar of the same few numbers."""
     day = 86_400_000_000_000
-    bar = (sequence * day, (sequence + 1) * day, 10_000, 10_100, 9_900, 10_050, 5 * 10**8)
+    bar = Bar(sequence * day, (sequence + 1) * day, 10_000, 10_100, 9_900, 10_050, 5 * 10**8, sequence)
     return StepRequest(sequence, (sequence + 1) * day, (), bar, (0, 0), (10**13, 10**13), ())
 
 

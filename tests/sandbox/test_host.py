@@ -23,6 +23,7 @@ from inalpha.bus import envelope, hostwire, slots, topics
 from inalpha.bus.client import BusClient
 from inalpha.bus.hosts import HostLink
 from inalpha.bus.start import Broker, start_broker
+from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.latch import LatchRow, encode_row
 from inalpha.model.runner import HostLost, RunnerEnded
@@ -98,7 +99,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 def request(sequence: int) -> StepRequest:
-    bar = (sequence * DAY, (sequence + 1) * DAY, 1, 2, 1, 2, 5)
+    bar = Bar(sequence * DAY, (sequence + 1) * DAY, 1, 2, 1, 2, 5, sequence)
     return StepRequest(sequence, (sequence + 1) * DAY, (), bar, (0, 0), (0, 0), ())
 
 

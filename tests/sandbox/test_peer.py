@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepRequest
@@ -21,7 +22,7 @@ from runners.protocol import Limits
 
 LIMITS = Limits(step_s=0.3, load_s=0.3, ready_s=0.5, ping_s=0.3)
 SOURCE = b"class Mine(Strategy): ..."
-REQUEST = StepRequest(0, 1, (), (0, 1, 2, 3, 4, 5, 6), (0, 0), (0, 0), ())
+REQUEST = StepRequest(0, 1, (), Bar(0, 1, 2, 3, 4, 5, 6), (0, 0), (0, 0), ())
 Play = Callable[[socket.socket, dict], None]
 
 

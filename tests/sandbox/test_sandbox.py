@@ -44,7 +44,7 @@ def begin(sandbox: LocalSandbox, source: bytes, **options: object) -> SandboxRun
 
 
 def request(sequence: int = 0) -> StepRequest:
-    bar = (sequence * DAY, (sequence + 1) * DAY, 10_000, 10_100, 9_900, 10_050, 10**8)
+    bar = Bar(sequence * DAY, (sequence + 1) * DAY, 10_000, 10_100, 9_900, 10_050, 10**8, sequence)
     return StepRequest(sequence, (sequence + 1) * DAY, (), bar, (0, 0), (10**12, 10**12), ())
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.step import Intent, StepReply, StepRequest
 from runners import messages
@@ -42,7 +43,7 @@ def loaded() -> Conversation:
 def asked(sequence: int = 7) -> tuple[Conversation, dict]:
     """A conversation that awaits a reply, and the honest reply as a dict."""
     talk = loaded()
-    sent = talk.step(StepRequest(sequence, 1, (), (0, 1, 2, 3, 4, 5, 6), (0, 0), (0, 0), ()))
+    sent = talk.step(StepRequest(sequence, 1, (), Bar(0, 1, 2, 3, 4, 5, 6), (0, 0), (0, 0), ()))
     intent = {
         "n": 0,
         "action": "order",
@@ -152,7 +153,7 @@ def test_loaded_twice_is_refused() -> None:
 def test_nonce_of_an_earlier_bar_is_refused() -> None:
     talk, first = asked()
     accept(first, talk)
-    talk.step(StepRequest(8, 1, (), (0, 1, 2, 3, 4, 5, 6), (0, 0), (0, 0), ()))
+    talk.step(StepRequest(8, 1, (), Bar(0, 1, 2, 3, 4, 5, 6), (0, 0), (0, 0), ()))
     with pytest.raises(ProtocolError, match="nonce"):
         talk.receive(framed(text_of({**first, "seq": 8})))
 

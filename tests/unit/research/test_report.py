@@ -28,7 +28,7 @@ def result(folder: Path) -> BacktestResult:
     script = {0: [buy("10", reason=EVIL)], 2: [sell("10", reason="out"), buy("0")]}
     folder.mkdir(exist_ok=True)
     with JournalFile(folder / "journal.jsonl") as journal:
-        return run_backtest(spec, bars, ScriptedRunner(script), NoRisk(), journal=journal.write)
+        return run_backtest(spec, bars, ScriptedRunner(script), NoRisk(), lines=journal.write)
 
 
 def test_files_and_columns(tmp_path: Path) -> None:
