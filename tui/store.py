@@ -69,7 +69,7 @@ class Store:
         self.beat_at: float | None = None
         self.said_goodbye = False
         self.wanted = 0
-        self._behind_since: float | None = None
+        self._waiting: tuple[float, int] | None = None
         self._interest = Interest()
         self._bell = threading.Event()
         self._stop = threading.Event()
@@ -191,14 +191,17 @@ class Store:
         return Daemon.LATE if age <= GONE_S else Daemon.HUNG
 
     def behind(self) -> int:
-        """Lines that the daemon has and this console has not read, once that lasts."""
-        lag = self.wanted - self.book.size
-        if lag <= 0:
-            self._behind_since = None
+        """Lines that the daemon has and this console has not read, once one of them has waited too long.
+
+        A busy ledger is always a few lines ahead; what counts is the age of the oldest that is missing.
+        """
+        if self.wanted <= self.book.size:
+            self._waiting = None
             return 0
-        if self._behind_since is None:
-            self._behind_since = self.clock.mono()
-        return lag if self.clock.mono() - self._behind_since >= BEHIND_S else 0
+        now = self.clock.mono()
+        if self._waiting is None or self.book.size >= self._waiting[1]:
+            self._waiting = (now, self.wanted)
+        return self.wanted - self.book.size if now - self._waiting[0] >= BEHIND_S else 0
 
     def why_not_send(self) -> str:
         """Why no signed command can go out now; empty when one can."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from support.console_stage import Stage
@@ -65,6 +66,20 @@ def test_lines_that_lack_for_two_seconds_are_named(stage: Stage) -> None:
     stage.time.advance(2.1)
     assert store.behind() == 12
     assert store.why_not_approve() == "catching up 12 lines"
+
+
+def test_a_busy_ledger_is_no_backlog(stage: Stage) -> None:
+    """A line is always missing, none for long: approving stays possible."""
+    store = store_of(stage)
+    store.set_bus(True)
+    size = store.book.size
+    for _ in range(10):
+        size += 3
+        store.beat(size)
+        assert store.behind() == 0
+        stage.time.advance(0.5)
+        store.book = replace(store.book, size=size - 1)
+        assert store.behind() == 0
 
 
 def test_every_line_is_checked_and_a_changed_one_is_found(
