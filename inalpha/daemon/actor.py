@@ -7,23 +7,22 @@ rebuild both from the journal. A bar counts as consumed only when its step has c
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.accounts import position_value_e8
-from inalpha.daemon.record import DAEMON, RISK, RunFacts, write_command, write_journal, write_step
+from inalpha.daemon.linkrunner import LinkRunner
+from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
+from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open
 from inalpha.kernel.gateway import gateway_for
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
 from inalpha.kernel.replay import Divergence, rebuild
-from inalpha.kernel.spec import RunSpec
 from inalpha.ledger.txn import Txn
 from inalpha.market.bargate import PASSING, BarGate, VerdictKind
-from inalpha.market.feedspec import FeedSpec
 from inalpha.market.rawbar import RawBar
 from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
@@ -44,32 +43,6 @@ FATAL = frozenset({"LEDGER_LATCHED", "LEDGER_CLOSED", "EPOCH_FENCED"})
 WARMUP_BARS = 200
 HOLIDAY = "holiday"
 KILLED_TEXT = "killed by a person; start a new run"
-
-
-class StepVoided(Exception):
-    """A halt arrived while the step was under way: nothing of it counts, the run is rebuilt."""
-
-
-class RunFailed(Exception):
-    """The run ends here. code is the reason word, text what the operator reads."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-
-
-@dataclass(slots=True)
-class RunPlan:
-    """What the mandate fixes for one run."""
-
-    spec: RunSpec
-    feed: FeedSpec
-    source: bytes
-    rules: Rules
-    facts: RunFacts
-    expires_us: int
-    started_ns: int
 
 
 class RunActor:
@@ -122,12 +95,14 @@ class RunActor:
                     at_ns = self.clock_ns() or kernel.now_ns
                     command = Command("end", at_ns, actor=actor, code="RUN_ENDED", reason=reason)
                     write_command(txn, self.plan.facts, kernel.command(command, self.context()))
+                close_open(txn, self.run)
                 txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64]})
                 if failed:
                     self.office.record_failure(txn, self.run, reason, text)
+                # Here, not behind the await: a cancelled waiter must not write a second last line.
+                self.ended = True
 
             await self.office.write(job)
-            self.ended = True
             self.kernel = None
         self.go.set()
         self.office.log("run_ended", "error" if failed else "info", self.run, reason=reason, text=text)
@@ -252,7 +227,7 @@ class RunActor:
                 loop = asyncio.get_running_loop()
                 runner = LinkRunner(office, self.run, loop)
                 self.kernel = await loop.run_in_executor(None, self._rebuild, entries, runner)
-                self._after_open_ns = _last_warm_open(entries)
+                self._after_open_ns = last_warm_open(entries)
                 office.log("run_resumed", run=self.run, bars=self.kernel.bars)
             else:
                 self.kernel = await self._begin_journal()
@@ -464,28 +439,3 @@ class RunActor:
         self.office.log("run_retry", "warning", self.run, code=code, text=text, streak=self.streak)
         await self.office.note_retry(self.run, code, text, pause_s)
         await asyncio.sleep(pause_s)
-
-
-def _last_warm_open(entries: list[JournalEntry]) -> int | None:
-    """Open time of the last warm-up bar: a run that saw none of its own bars yet goes on behind it."""
-    for entry in entries:
-        if entry.kind == "warmup":
-            bars = json.loads(entry.input)["bars"]
-            return int(bars[-1][0]) if bars else None
-    return None
-
-
-class LinkRunner:
-    """The runner as the replay sees it: asks over the bus from a worker thread."""
-
-    def __init__(self, office: Office, run: str, loop: asyncio.AbstractEventLoop) -> None:
-        self._office = office
-        self._run = run
-        self._loop = loop
-
-    def warm(self, bars: list[Bar]) -> None:
-        asyncio.run_coroutine_threadsafe(self._office.link.warm(self._run, bars), self._loop).result()
-
-    def step(self, request: StepRequest) -> StepReply:
-        future = asyncio.run_coroutine_threadsafe(self._office.link.step(self._run, request), self._loop)
-        return future.result()

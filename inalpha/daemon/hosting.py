@@ -23,8 +23,8 @@ from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
 
 if TYPE_CHECKING:
-    from inalpha.daemon.actor import RunPlan
     from inalpha.daemon.office import Office
+    from inalpha.daemon.runplan import RunPlan
 
 HOST = "host-local"
 # Every runner as (pid, start time, boot id): a new host ends exact matches before its first run.

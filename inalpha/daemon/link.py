@@ -11,7 +11,7 @@ from inalpha.model.runner import HostLost
 from inalpha.model.step import StepReply, StepRequest
 
 if TYPE_CHECKING:
-    from inalpha.daemon.actor import RunPlan
+    from inalpha.daemon.runplan import RunPlan
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from inalpha.daemon.accounts import Accounts
-from inalpha.daemon.actor import WARMUP_BARS, RunActor, RunPlan
+from inalpha.daemon.actor import WARMUP_BARS, RunActor
 from inalpha.daemon.config import Config
 from inalpha.daemon.feeds import FeedHub
 from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
 from inalpha.daemon.record import RISK, RunFacts
+from inalpha.daemon.runplan import RunPlan
 from inalpha.kernel.costs import FeeModel
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec

@@ -135,6 +135,16 @@ def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
             plans.cancel_plan(txn, row[0], DAEMON, end.code or "stop")
 
 
+def close_open(txn: Txn, run: str) -> None:
+    """End what a run without a usable kernel leaves open: no plan and no order outlives its run."""
+    waiting = txn.conn.execute("SELECT plan FROM plan WHERE run = ? AND state = 'pending'", (run,)).fetchall()
+    for (plan,) in waiting:
+        plans.cancel_plan(txn, plan, DAEMON, "RUN_ENDED")
+    working = "SELECT \"order\" FROM orders WHERE run = ? AND state = 'working' ORDER BY created_seq"
+    for (order,) in txn.conn.execute(working, (run,)).fetchall():
+        lines.end_order(txn, order, "cancelled", "RUN_ENDED")
+
+
 def _write_decision(txn: Txn, facts: RunFacts, decision: Decision, digest: str, bar: int) -> str | None:
     plan: str | None = None
     if decision.order is not None and decision.outcome != "rejected":

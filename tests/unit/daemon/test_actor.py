@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from inalpha.daemon.actor import RunActor, StepVoided
+from inalpha.daemon.actor import RunActor
+from inalpha.daemon.runplan import StepVoided
 from inalpha.model.states import HaltState
 
 

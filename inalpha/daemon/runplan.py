@@ -1,0 +1,47 @@
+"""What a run is made of, and the ways in which a step or a run may not go on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from inalpha.daemon.record import RunFacts
+from inalpha.kernel.records import JournalEntry
+from inalpha.kernel.spec import RunSpec
+from inalpha.market.feedspec import FeedSpec
+from inalpha.risk.rules import Rules
+
+
+class StepVoided(Exception):
+    """A halt arrived while the step was under way: nothing of it counts, the run is rebuilt."""
+
+
+class RunFailed(Exception):
+    """The run ends here. code is the reason word, text what the operator reads."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+@dataclass(slots=True)
+class RunPlan:
+    """What the mandate fixes for one run."""
+
+    spec: RunSpec
+    feed: FeedSpec
+    source: bytes
+    rules: Rules
+    facts: RunFacts
+    expires_us: int
+    started_ns: int
+
+
+def last_warm_open(entries: list[JournalEntry]) -> int | None:
+    """Open time of the last warm-up bar: a run that saw none of its own bars yet goes on behind it."""
+    for entry in entries:
+        if entry.kind == "warmup":
+            bars = json.loads(entry.input)["bars"]
+            return int(bars[-1][0]) if bars else None
+    return None
