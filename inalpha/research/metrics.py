@@ -91,7 +91,12 @@ def _from_returns(result: BacktestResult) -> list[Metric]:
         metric("sortino", series.sortino(values, periods), "ratio", f"mean / downside deviation, {year}"),
         metric("max_drawdown", depth if len(points) > 1 else None, "%", "deepest fall from a high"),
         metric("var_95", series.value_at_risk(values), "%", "5 % quantile of a fitted normal distribution"),
-        metric("cvar_95", series.conditional_value_at_risk(values), "%", "mean return below var_95"),
+        metric(
+            "cvar_95",
+            series.conditional_value_at_risk(values),
+            "%",
+            "expected return beyond var_95, same distribution",
+        ),
         metric("ulcer_index", series.ulcer_index(points), "%", "root mean square drawdown"),
         metric("best_day", max(values, default=None), "%", "highest return of a day"),
         metric("worst_day", min(values, default=None), "%", "lowest return of a day"),

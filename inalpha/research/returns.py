@@ -91,13 +91,16 @@ def value_at_risk(returns: Sequence[float], confidence: float = 0.95) -> float |
     return NormalDist(average, spread).inv_cdf(1 - confidence)
 
 
-def conditional_value_at_risk(returns: Sequence[float]) -> float | None:
-    """Mean of the returns below the value at risk; the value at risk itself when there is none."""
-    threshold = value_at_risk(returns)
-    if threshold is None:
+def conditional_value_at_risk(returns: Sequence[float], confidence: float = 0.95) -> float | None:
+    """Expected return of the days beyond the value at risk, of the same normal distribution.
+
+    quantstats averaged the observed days beyond it until 0.0.82, which mixes two estimators.
+    """
+    average, spread = mean(returns), deviation(returns)
+    if average is None or not spread:
         return None
-    worse = [value for value in returns if value < threshold]
-    return mean(worse) if worse else threshold
+    normal = NormalDist()
+    return average - spread * normal.pdf(normal.inv_cdf(1 - confidence)) / (1 - confidence)
 
 
 def cagr(opening: int, final: int, elapsed_days: float) -> float | None:

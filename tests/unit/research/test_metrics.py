@@ -29,7 +29,9 @@ def test_ratios_by_hand() -> None:
     assert series.volatility(RETURNS, 252) == pytest.approx(spread * math.sqrt(252))
     # 1.6448536 is the 95 % point of the normal distribution.
     assert series.value_at_risk(RETURNS) == pytest.approx(mean - 1.6448536269514722 * spread)
-    assert series.conditional_value_at_risk([*RETURNS, -0.5]) == pytest.approx(-0.5)
+    # 0.1031356 is the normal density at that point.
+    expected = mean - 0.10313564037537128 / 0.05 * spread
+    assert series.conditional_value_at_risk(RETURNS) == pytest.approx(expected)
 
 
 def test_drawdowns_by_hand() -> None:
