@@ -22,7 +22,9 @@ from inalpha.model.errors import InalphaError
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import E8, text_from_e8
 from inalpha.research.backtest import BacktestResult, run_backtest
+from inalpha.research.difference import first_parting
 from inalpha.research.metrics import compute_metrics
+from inalpha.research.out_of_sample import Split, split
 from inalpha.research.risk_account import RiskAccount
 from inalpha.risk.engine import RiskEngine
 from inalpha.risk.guard import PositionGuard
@@ -36,6 +38,8 @@ PREFIXES = 8
 # Prefixes end within the first bars: what looks ahead does so everywhere, and a person is waiting.
 PREFIX_BARS = 1000
 OTHER_HASH_SEED = 4_242
+# Lint findings that explain why two runs of the same bars may differ.
+_CHANCE = frozenset({"UNSEEDED_RANDOM", "WALL_CLOCK", "SET_ORDER", "BANNED_CALL", "BANNED_IMPORT"})
 
 
 def judge(source: bytes, bars_path: Path | None) -> dict[str, Any]:
@@ -73,7 +77,7 @@ def _load(path: Path | None) -> BarData:
 
 
 def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: Any) -> bool:
-    """Contract, determinism and causality; the backtest's figures ride along."""
+    """Contract, determinism, causality, then the backtest's figures, which warn and never block."""
     first, second = LocalSandbox(), LocalSandbox(hash_seed=OTHER_HASH_SEED)
     second.begin()
     with first, second:
@@ -84,21 +88,57 @@ def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: A
             "contract", not result.error, result.error or f"{len(data.bars)} bars, {len(result.fills)} fills"
         ):
             return False
-        again = _backtest(source, data, len(data.bars), second, [])
+        entries_again: list[JournalEntry] = []
+        again = _backtest(source, data, len(data.bars), second, entries_again)
         same = result.head == again.head
-        if not check("determinism", same, f"heads {result.head[:12]} and {again.head[:12]}"):
+        told = f"heads {result.head[:12]} twice" if same else _parted(entries, entries_again, evidence)
+        if not check("determinism", same, told):
             return False
-        bad = _first_acausal(source, data, first, entries)
-        if not check(
-            "causality", bad is None, f"{PREFIXES} prefixes agree" if bad is None else f"differs at bar {bad}"
-        ):
+        acausal = _first_acausal(source, data, first, entries)
+        if not check("causality", acausal == "", acausal or f"{PREFIXES} prefixes agree"):
             return False
     metrics = {metric.name: metric.value for metric in compute_metrics(result)}
+    parts = split(result)
+    check("backtest", True, _beside(metrics))
+    check("out of sample", True, "; ".join(parts.warnings) or _beside_after(parts))
+    evidence["out_of_sample"] = parts.as_dict()
     evidence["head"] = result.head
     evidence["metrics"] = metrics
     evidence["final_equity"] = text_from_e8(result.final_equity_e8)
-    evidence["warnings"] = result.warnings
+    evidence["warnings"] = [*result.warnings, *parts.warnings]
     return True
+
+
+def _parted(one: list[JournalEntry], other: list[JournalEntry], evidence: dict[str, Any]) -> str:
+    """Which bar and what differed between the two runs, and where lint saw a reason."""
+    found = first_parting(one, other)
+    if found is None:
+        return "the same replies led to other heads: a defect of ours, please report it"
+    suspects = [f for f in evidence["findings"] if f["code"] in _CHANCE]
+    cause = (
+        ", ".join(f"{suspect['code']} on line {suspect['line']}" for suspect in suspects[:3])
+        or "unseeded random, the order of a set, or the wall clock"
+    )
+    return f"bar {found.bar}: {found.what}. Likely: {cause}."
+
+
+def _percent(value: float | int | None) -> str:
+    return "undefined" if value is None else f"{value:+.2%}"
+
+
+def _beside(metrics: dict[str, float | int | None]) -> str:
+    return (
+        f"{_percent(metrics['total_return'])} after fees, {_percent(metrics['buy_and_hold'])} by buy and hold,"
+        f" {metrics['trades']} trades"
+    )
+
+
+def _beside_after(parts: Split) -> str:
+    after = parts.after
+    return (
+        f"last {after.bars} bars: {_percent(after.total_return)}, {_percent(after.buy_and_hold)} by buy and hold,"
+        f" {after.trades} trades"
+    )
 
 
 def make_spec(source: bytes, data: BarData) -> RunSpec:
@@ -136,27 +176,19 @@ def _backtest(
         runner.kill()
 
 
-def _first_acausal(
-    source: bytes, data: BarData, sandbox: LocalSandbox, whole: list[JournalEntry]
-) -> int | None:
-    """The first bar on which a truncated prefix gave another reply than the full run; None when none did."""
-    replies = _replies(whole)
+def _first_acausal(source: bytes, data: BarData, sandbox: LocalSandbox, whole: list[JournalEntry]) -> str:
+    """Where a truncated prefix was answered otherwise than the full run, in words; "" where nowhere."""
     for part in range(1, PREFIXES + 1):
         count = max(1, min(len(data.bars), PREFIX_BARS) * part // (PREFIXES + 1))
         entries: list[JournalEntry] = []
         _backtest(source, data, count, sandbox, entries)
-        for bar, reply in enumerate(_replies(entries)):
-            if reply != replies[bar]:
-                return bar
-    return None
-
-
-def _replies(entries: list[JournalEntry]) -> list[str]:
-    return [
-        json.dumps(json.loads(entry.output)["reply"]) if '"reply"' in entry.output else ""
-        for entry in entries
-        if entry.kind == "bar"
-    ]
+        found = first_parting(whole, entries, count)
+        if found is not None:
+            return (
+                f"bar {found.bar}: {found.what}, in the full run and in one of {count} bars."
+                " What is said on a bar must not depend on the bars behind it."
+            )
+    return ""
 
 
 def main() -> int:

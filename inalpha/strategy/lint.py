@@ -46,7 +46,7 @@ def lint(source: str | bytes) -> list[Finding]:
         col = getattr(error, "offset", None) or 1
         text = getattr(error, "msg", None) or str(error) or "nested too deeply to be parsed"
         return [Finding(line, col, ERROR, "SYNTAX", text)]
-    found = [*_imports(tree), *_calls(tree), *_class(tree)]
+    found = [*_imports(tree), *_calls(tree), *_set_order(tree), *_class(tree)]
     return sorted(set(found))
 
 
@@ -93,6 +93,23 @@ def _calls(tree: ast.Module) -> Iterator[Finding]:
             yield _finding(node, WARNING, "PRINT", "print() is cut and dropped", "Use self.log(text).")
         elif name == "self.ta":
             yield from _lookback(node)
+
+
+def _set_order(tree: ast.Module) -> Iterator[Finding]:
+    """A set's order changes with the hash seed, and with it whatever is done in that order."""
+    for node in ast.walk(tree):
+        walked: ast.expr | None = None
+        if isinstance(node, ast.For | ast.comprehension):
+            walked = node.iter
+        elif isinstance(node, ast.Call) and node.args:
+            name = _dotted(node.func)
+            if name in ("list", "tuple", "enumerate", "iter") or name.endswith(".join"):
+                walked = node.args[0]
+        is_set = isinstance(walked, ast.Set | ast.SetComp) or (
+            isinstance(walked, ast.Call) and _dotted(walked.func) in ("set", "frozenset")
+        )
+        if walked is not None and is_set:
+            yield _finding(walked, WARNING, "SET_ORDER", "the order of a set is chance", "Use sorted(...).")
 
 
 def _lookback(node: ast.Call) -> Iterator[Finding]:

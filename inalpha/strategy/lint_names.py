@@ -40,6 +40,8 @@ BANNED_CALLS = {
     "__import__": "Import at the top of the file.",
     "input": "Nobody is there to answer.",
     "breakpoint": "Use self.log(text).",
+    "hash": "It changes with the hash seed: use hashlib.",
+    "id": "It changes with every process: use a counter.",
     "exit": "Return from on_bar.",
     "quit": "Return from on_bar.",
 }

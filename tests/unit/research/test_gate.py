@@ -1,0 +1,132 @@
+"""The candidate gate on real sandboxes: what passes, what blocks, and whether it says where and why."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.reference_bars import reference_bars
+
+from inalpha.research import gate
+from inalpha.research.backtest import BacktestResult
+from inalpha.research.difference import first_parting
+from inalpha.research.gate import judge
+from inalpha.research.report import time_text
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bars") / "REF-1m.csv"
+    lines = ["time,open,high,low,close,volume"]
+    for bar in reference_bars(400):
+        prices = ",".join(f"{price:.2f}" for price in (bar.open, bar.high, bar.low, bar.close))
+        lines.append(f"{time_text(bar.open_time_ns)},{prices},{bar.volume:.0f}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def few_prefixes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "PREFIXES", 2)
+
+
+def source(body: str, head: str = "", start: str = "pass") -> bytes:
+    return (
+        f"{head}\nfrom inalpha import SMA, Strategy\n\n\nclass Mine(Strategy):\n"
+        f"    def on_start(self):\n{textwrap.indent(textwrap.dedent(start).strip(), ' ' * 8)}\n\n"
+        f"    def on_bar(self, bar):\n{textwrap.indent(textwrap.dedent(body).strip(), ' ' * 8)}\n"
+    ).encode()
+
+
+def checks(evidence: dict[str, Any]) -> dict[str, tuple[bool, str]]:
+    assert all(set(check) == {"name", "passed", "detail"} for check in evidence["checks"])
+    return {check["name"]: (check["passed"], check["detail"]) for check in evidence["checks"]}
+
+
+CROSS = source(
+    """
+    if self.slow.value is None or self.orders:
+        return
+    if self.fast.value > self.slow.value and self.position.is_flat:
+        self.buy(10)
+    elif self.fast.value < self.slow.value and self.position.is_long:
+        self.close()
+    """,
+    start="self.fast, self.slow = self.indicator(SMA(5)), self.indicator(SMA(12))",
+)
+
+
+def test_an_honest_candidate_passes_with_figures_beside_buy_and_hold(bars: Path) -> None:
+    evidence = judge(CROSS, bars)
+    found = checks(evidence)
+    assert evidence["passed"], found
+    assert list(found) == [
+        "lint", "bars", "sandbox", "contract", "determinism", "causality", "backtest", "out of sample"
+    ]  # fmt: skip
+    assert "by buy and hold" in found["backtest"][1]
+    parts = evidence["out_of_sample"]
+    assert (parts["before"]["bars"], parts["after"]["bars"]) == (280, 120)
+
+
+def test_few_trades_warn_and_pass(bars: Path) -> None:
+    evidence = judge(source("if bar.sequence == 5: self.buy(1)\nif bar.sequence == 9: self.close()"), bars)
+    assert evidence["passed"]
+    assert any("1 closed trades" in warning for warning in evidence["warnings"])
+
+
+def test_a_strategy_that_never_orders_warns_and_passes(bars: Path) -> None:
+    evidence = judge(source("pass"), bars)
+    assert evidence["passed"]
+    assert "no orders" in checks(evidence)["out of sample"][1]
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "cause"),
+    [
+        ("import random", "if bar.sequence == 7: self.buy(random.randint(1, 10**9))", "UNSEEDED_RANDOM"),
+        ("", "if bar.sequence == 7: self.log(''.join({'a','b','c','d','e','f','g','h'}))", "SET_ORDER"),
+        ("import time", "if bar.sequence == 7: self.log(str(time.time()))", "WALL_CLOCK"),
+    ],
+    ids=["unseeded random", "order of a set", "wall clock"],
+)
+def test_chance_is_named_with_its_bar(bars: Path, head: str, body: str, cause: str) -> None:
+    evidence = judge(source(body, head), bars)
+    passed, told = checks(evidence)["determinism"]
+    assert not passed and not evidence["passed"]
+    assert told.startswith("bar 7: "), told
+    assert f"{cause} on line" in told, told
+
+
+def test_an_exception_blocks_with_its_line(bars: Path) -> None:
+    evidence = judge(source("if bar.sequence == 20: 1 / 0"), bars)
+    passed, told = checks(evidence)["contract"]
+    assert not passed and "ZeroDivisionError" in told
+
+
+def test_too_few_bars_block(tmp_path: Path, bars: Path) -> None:
+    short = tmp_path / "short.csv"
+    short.write_text("\n".join(bars.read_text().splitlines()[:200]) + "\n")
+    evidence = judge(CROSS, short)
+    assert checks(evidence)["bars"] == (False, "199 bars, 300 are needed")
+    assert not evidence["passed"]
+
+
+def test_a_prefix_answered_otherwise_names_bar_and_words(bars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strategy that could see how many bars follow; none can through the sandbox, so the feed is bent."""
+    real = gate._backtest
+
+    def bent(code: bytes, data: Any, count: int, sandbox: Any, entries: list[Any]) -> BacktestResult:
+        told = code if count == len(data.bars) else code.replace(b"self.buy(3)", b"self.buy(4)")
+        return real(told, data, count, sandbox, entries)
+
+    monkeypatch.setattr(gate, "_backtest", bent)
+    evidence = judge(source("if bar.sequence == 11: self.buy(3)"), bars)
+    passed, told = checks(evidence)["causality"]
+    assert not passed
+    assert told.startswith('bar 11: intent 0, quantity "3" and "4", in the full run and in one of 133 bars.')
+
+
+def test_equal_runs_do_not_part() -> None:
+    assert first_parting([], []) is None
