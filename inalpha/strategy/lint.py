@@ -102,8 +102,8 @@ def _set_order(tree: ast.Module) -> Iterator[Finding]:
         if isinstance(node, ast.For | ast.comprehension):
             walked = node.iter
         elif isinstance(node, ast.Call) and node.args:
-            name = _dotted(node.func)
-            if name in ("list", "tuple", "enumerate", "iter") or name.endswith(".join"):
+            joins = isinstance(node.func, ast.Attribute) and node.func.attr == "join"
+            if joins or _dotted(node.func) in ("list", "tuple", "enumerate", "iter"):
                 walked = node.args[0]
         is_set = isinstance(walked, ast.Set | ast.SetComp) or (
             isinstance(walked, ast.Call) and _dotted(walked.func) in ("set", "frozenset")
