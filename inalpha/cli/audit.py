@@ -1,10 +1,14 @@
-"""`audit`: verify, log, show, checkpoint."""
+"""`audit`: verify, export, trace, log, show, checkpoint; and `prove`, one trade's self-contained proof."""
 
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,13 +19,32 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json, iso, on_terminal, plain
 from inalpha.ledger import readers
-from inalpha.model.errors import EXIT_INTEGRITY, InalphaError
+from inalpha.model.errors import EXIT_INTEGRITY, InalphaError, TryAgain
 from inalpha.model.home import Home
 
 
 @click.group()
 def audit() -> None:
     """The append-only log: verify it, read it."""
+
+
+def _hash(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and re.fullmatch("[0-9a-fA-F]{64}", value) is None:
+        raise click.BadParameter(f"{value!r} is no hash: 64 hexadecimal digits are.")
+    return value.lower() if value is not None else None
+
+
+@contextmanager
+def _lines_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar of lines on a terminal, None elsewhere. Ctrl-C inside is exit 75."""
+    try:
+        if not on_terminal():
+            yield None
+            return
+        with click.progressbar(length=1000, label=label, file=sys.stderr) as shown:
+            yield lambda done, total: shown.update(int(1000 * done / max(total, 1)) - shown.pos)
+    except KeyboardInterrupt as error:
+        raise TryAgain("INTERRUPTED", f"{label} was interrupted.", "Nothing was left behind.") from error
 
 
 def run_verify(
@@ -63,7 +86,7 @@ def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
 
 
 @audit.command()
-@click.option("--genesis", metavar="HEX", help="The hash that you kept from init.")
+@click.option("--genesis", metavar="HEX", callback=_hash, help="The hash that you kept from init.")
 @click.option("--from", "from_seq", type=int, default=0, metavar="SEQ")
 @click.option("--no-exec", is_flag=True, help="Do not run the strategies again.")
 @home_option
@@ -79,15 +102,8 @@ def verify(
 ) -> None:
     """Every check: exit 0, or 6 naming the first bad line."""
     home = home_of(ctx, home_override)
-    if on_terminal():
-        with click.progressbar(length=1000, label="lines", file=sys.stderr) as shown:
-
-            def show(done: int, total: int) -> None:
-                shown.update(int(1000 * done / max(total, 1)) - shown.pos)
-
-            found = run_verify(home, genesis, from_seq, execute=not no_exec, progress=show)
-    else:
-        found = run_verify(home, genesis, from_seq, execute=not no_exec)
+    with _lines_bar("lines") as show:
+        found = run_verify(home, genesis, from_seq, execute=not no_exec, progress=show)
     body = found.to_json()
     if as_json:
         emit_json(body)
@@ -154,3 +170,95 @@ def checkpoint(ctx: click.Context, home_override: str | None) -> None:
     """The last signed head: keep a copy outside this machine."""
     home = home_of(ctx, home_override)
     click.echo((home.root / "head.checkpoint").read_text(encoding="utf-8"), nl=False)
+
+
+@audit.command()
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--checkpoint",
+    "signed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Export the lines under this signed checkpoint, with its cosignatures.",
+)
+@home_option
+@json_option
+@click.pass_context
+def export(
+    ctx: click.Context, file: Path, signed: Path | None, home_override: str | None, as_json: bool
+) -> None:
+    """The auditor's file: all lines, what they name, and a verifier that needs nothing of Inalpha.
+
+    Texts of people and models go along; erasing them later does not reach a file that was handed out.
+    """
+    from inalpha.audit.export import export_ledger
+
+    home = home_of(ctx, home_override)
+    if not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"the folder of {file} does not exist", param_hint="FILE")
+    with reading(home) as reader, _lines_bar("export") as show:
+        found = export_ledger(home.root, reader, file, signed.read_bytes() if signed else None, show)
+    body = {
+        "file": str(file),
+        "size": found.size,
+        "root": found.root,
+        "genesis": found.genesis,
+        "bytes": found.length,
+    }
+    if as_json:
+        emit_json(body)
+    else:
+        click.echo(f"{file}: {found.size} lines, {found.length} bytes, root {found.root}")
+        click.echo(f"check it: python verify.py {file} --genesis {found.genesis}")
+
+
+@audit.command()
+@click.argument("fill", metavar="FILL")
+@home_option
+@json_option
+@click.pass_context
+def trace(ctx: click.Context, fill: str, home_override: str | None, as_json: bool) -> None:
+    """One fill back to the people who allowed it: promotion, mandate, approval."""
+    from inalpha.audit.lineage import lineage
+
+    home = home_of(ctx, home_override)
+    with reading(home) as reader, readers.snapshot(reader) as still:
+        links = lineage(still, fill)
+    told: list[dict[str, object]] = []
+    for link in links:
+        event = link.event
+        told.append({"role": link.role, "seq": event.seq, "ts": iso(event.ts), "kind": event.kind, "actor": event.actor,
+                     "signed": event.gate is not None or event.proposal is not None, "data": event.data})  # fmt: skip
+    if as_json:
+        emit_json({"fill": fill, "lines": told})
+        return
+    for item in reversed(told):
+        mark = "signed" if item["signed"] else ""
+        text = plain(json.dumps(item["data"], ensure_ascii=False))[:90]
+        click.echo(
+            f"{item['role']:8} {item['seq']:>7} {item['ts']} {item['actor']!s:18} {mark:6} {text}".rstrip()
+        )
+
+
+@click.command()
+@click.argument("fill", metavar="FILL")
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@home_option
+@json_option
+@click.pass_context
+def prove(ctx: click.Context, fill: str, file: Path, home_override: str | None, as_json: bool) -> None:
+    """One trade's proof as a file, to be checked by verify.py --prove without this ledger."""
+    from inalpha.audit.bundle import write_whole
+    from inalpha.audit.prove import prove_fill
+
+    home = home_of(ctx, home_override)
+    if not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"the folder of {file} does not exist", param_hint="FILE")
+    with reading(home) as reader:
+        bundle = prove_fill(home.root, reader, fill)
+        genesis = readers.genesis(reader)
+    write_whole(file, [bundle])
+    if as_json:
+        emit_json({"file": str(file), "fill": fill, "genesis": genesis, "bytes": len(bundle)})
+    else:
+        click.echo(f"{file}: {fill} in {len(bundle)} bytes")
+        click.echo(f"check it: python verify.py {file} --prove --genesis {genesis}")

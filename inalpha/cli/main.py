@@ -42,6 +42,7 @@ VERBS: dict[str, str] = {
     "operator": "keys",
     "agent": "keys",
     "audit": "audit",
+    "prove": "audit",
 }
 
 

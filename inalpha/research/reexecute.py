@@ -18,7 +18,7 @@ from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.replay import Divergence, rebuild
 from inalpha.kernel.spec import RunSpec
-from inalpha.model.errors import InalphaError, IntegrityError
+from inalpha.model.errors import InalphaError, IntegrityError, Refused
 from inalpha.model.money import multiply_e8
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
@@ -66,7 +66,7 @@ def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
     """Read a run. Raises IntegrityError when a part is missing, InalphaError for an unknown run."""
     row = conn.execute("SELECT mandate, head FROM run WHERE run = ?", (run,)).fetchone()
     if row is None:
-        raise InalphaError("UNKNOWN_RUN", f"there is no run {run}.", "List them: inalpha run list")
+        raise Refused("NO_RUN", f"there is no {run}.", "'inalpha run list' shows all.")
     mandate = json.loads(row[0])
     source, limits = blob(mandate["candidate_sha256"]), blob(mandate["limits_sha256"])
     rows = conn.execute(
