@@ -18,6 +18,7 @@ from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json, iso, on_terminal, plain
+from inalpha.cli.witness import witness
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_INTEGRITY, InalphaError, TryAgain
 from inalpha.model.home import Home
@@ -26,6 +27,9 @@ from inalpha.model.home import Home
 @click.group()
 def audit() -> None:
     """The append-only log: verify it, read it."""
+
+
+audit.add_command(witness)
 
 
 def _hash(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -38,7 +38,7 @@ def agent() -> None:
     """Agents, which propose and never decide: add, list, revoke."""
 
 
-def _check_handle(name: str) -> None:
+def check_handle(name: str) -> None:
     if not HANDLE.match(name):
         fix = "Lower-case letters, digits and hyphens, at most 36, the first no hyphen."
         raise InalphaError("NAME", f"{name!r} cannot be a name.", fix, exit_code=EXIT_USAGE)
@@ -54,7 +54,7 @@ def enrol(
 
 def add_agent(home: Home, who: Any, name: str) -> dict[str, Any]:
     """A new agent key in this home, enrolled with the signer as its sponsor."""
-    _check_handle(name)
+    check_handle(name)
     path = agent_path(home.root, name)
     if path.exists():
         raise Refused("IDENTITY_TAKEN", f"{path} exists.", "Choose another name, or revoke it first.")
@@ -113,7 +113,7 @@ def operator_add(
     """Enrol a person's key, made here."""
     home = home_of(ctx, home_override)
     require(home)
-    _check_handle(name)
+    check_handle(name)
     path = operator_path(home.root, name)
     if path.exists():
         raise Refused("IDENTITY_TAKEN", f"{path} exists.", "Choose another name.")

@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from inalpha.audit.cosignature import check_cosignature
 from inalpha.daemon import evaluation, plans
 from inalpha.daemon.call import Body, Call
 from inalpha.execution import gates
@@ -204,6 +205,21 @@ async def revoke_key(office: Office, call: Call) -> Body:
     return await call.commit(office, job)
 
 
+async def record_cosignature(office: Office, call: Call) -> Body:
+    """A witness's cosignature over an earlier head, once it holds against the enrolled key and this tree."""
+    note, principal = call.text("note", 16_000), "system:daemon"
+
+    def job(txn: Txn) -> Body:
+        witness, size = check_cosignature(txn.conn, txn.context, note)
+        known = txn.conn.execute("SELECT seq FROM cosign WHERE witness = ? AND size = ?", (witness, size)).fetchone()
+        if known is not None:
+            return {"seq": known[0], "witness": witness, "size": size}
+        data = {"note": note, "size": size, "witness": witness}
+        return {"seq": txn.line("witness.cosign", principal, data), "witness": witness, "size": size}
+
+    return await call.commit(office, job)
+
+
 async def loosen_limits(office: Office, call: Call) -> Body:
     """Looser rules of risk.toml bind once an operator signed their digest."""
     data, gate, principal = call.mapping("data"), call.text("gate", 16_000), call.principal
@@ -259,6 +275,7 @@ COMMANDS: dict[str, Handler] = {
     "key.enrol": enrol_key,
     "key.revoke": revoke_key,
     "limits.set": loosen_limits,
+    "witness.cosign": record_cosignature,
 }
 
 
