@@ -17,3 +17,8 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
     found.start()
     yield found
     found.stop()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes make no readable name; workers of a parallel run must agree on it."""
+    return argname if isinstance(val, bytes) else None

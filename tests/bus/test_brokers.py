@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -146,7 +147,7 @@ async def test_retained_state_reaches_a_late_console(broker: Broker) -> None:
         b"\xf0\x00",
         b"\x10\xff\xff\xff\xff\xff",
         b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\xff\xff",
-        os.urandom(2000),
+        random.Random(149).randbytes(2000),
         b"\x30\xff\xff\xff\x7f" + b"x" * 200_000,
     ],
 )
