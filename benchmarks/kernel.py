@@ -1,27 +1,29 @@
 """How fast the kernel steps, beside backtesting.py and a bare loop with the same sums.
 
-    python benchmarks/kernel.py [bars] [rounds]
+    python benchmarks/kernel.py [bars] [rounds] [peer ...]
 
 The seeded market of the reference results, SMA(10) against SMA(30), journal written to a file, risk off,
 strategy in this process. Engines run in shuffled order; the figure is the median CPU time of the rounds
-(CPU, because other work on the machine must not count). backtesting.py is left out when not installed.
+(CPU, because other work on the machine must not count). Peers: backtesting, backtrader, vectorbt and
+nautilus_trader where installed, or those named; "none" for our own figures and memory alone.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import resource
 import statistics
 import sys
 import tempfile
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from support.peers import PEERS
 from support.reference_bars import reference_bars
 
 from inalpha.kernel.gateway import DirectGateway, NoRisk
@@ -103,44 +105,18 @@ def bare_loop(bars: Sequence[Bar]) -> int:
     return fills
 
 
-def backtesting_py(bars: Sequence[Bar]) -> Callable[[Sequence[Bar]], int] | None:
-    """The peer's own run(); its DataFrame is prepared outside the clock."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    try:
-        import pandas as pd
-        from backtesting import Backtest
-        from backtesting import Strategy as Peer
-    except ImportError:
-        return None
-    frame = pd.DataFrame(
-        {
-            "Open": [bar.open for bar in bars],
-            "High": [bar.high for bar in bars],
-            "Low": [bar.low for bar in bars],
-            "Close": [bar.close for bar in bars],
-            "Volume": [bar.volume for bar in bars],
-        },
-        index=pd.to_datetime([bar.open_time_ns for bar in bars]),
-    )
-
-    class PeerCross(Peer):  # type: ignore[misc]
-        def init(self) -> None:
-            close = pd.Series(self.data.Close)
-            self.fast = self.I(lambda: close.rolling(10).mean())
-            self.slow = self.I(lambda: close.rolling(30).mean())
-
-        def next(self) -> None:
-            gap = self.fast[-1] - self.slow[-1]
-            if gap > 1e-6 and not self.position:
-                self.buy(size=10)
-            elif gap < -1e-6 and self.position:
-                self.position.close()
-
-    def run(_: Sequence[Bar]) -> int:
-        stats = Backtest(frame, PeerCross, cash=CASH, commission=0.001).run()
-        return 2 * int(stats["# Trades"])
-
-    return run
+def peers(bars: Sequence[Bar], wanted: set[str]) -> dict[str, Callable[[Sequence[Bar]], int]]:
+    """The installed engines, their data prepared outside the clock."""
+    found: dict[str, Callable[[Sequence[Bar]], int]] = {}
+    for name, build in PEERS.items():
+        if wanted and name not in wanted:
+            continue
+        try:
+            run = build(bars)
+        except ImportError:
+            continue
+        found[name] = lambda _, run=run: run()[0]  # type: ignore[misc]
+    return found
 
 
 def main() -> None:
@@ -148,9 +124,8 @@ def main() -> None:
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
     bars = BarArray(reference_bars(count), E8 // 100)
     engines: dict[str, Callable[[Sequence[Bar]], int]] = {"inalpha": kernel, "bare loop": bare_loop}
-    peer = backtesting_py(bars)
-    if peer is not None:
-        engines["backtesting.py"] = peer
+    engines |= peers(bars, set(sys.argv[3:]))
+    warnings.simplefilter("ignore")
     times: dict[str, list[float]] = {name: [] for name in engines}
     fills: dict[str, int] = {}
     order = [name for name in engines for _ in range(rounds)]

@@ -57,27 +57,38 @@ class Chain:
     def quiet(self, bar: Bar) -> JournalEntry | None:
         """Add a bar on which nothing happened. Answers its entry where entries are kept."""
         if self._lines is None:
-            return self.add("bar", f'{{"bar":{bar_text(bar)}}}', self._output)
+            return self.bar(f'{{"bar":{bar_text(bar)}}}', self._output)
         waiting = self._waiting
         waiting.append(bar)
         if len(waiting) >= BLOCK:
             self.flush()
         return None
 
+    def bar(self, input_text: str, output_text: str) -> JournalEntry | None:
+        """Add a bar on which something happened. Answers its entry where entries are kept."""
+        self._write("bar", input_text, output_text)
+        self.bars += 1
+        return None if self._lines is not None else self._entry("bar", input_text, output_text)
+
     def add(self, kind: str, input_text: str, output_text: str) -> JournalEntry:
-        """Add any entry."""
+        """Add any other entry."""
+        self._write(kind, input_text, output_text)
+        return self._entry(kind, input_text, output_text)
+
+    def _write(self, kind: str, input_text: str, output_text: str) -> None:
         self.flush()
         line = f'["{kind}",{input_text},{output_text}]\n'.encode()
         self._sha256.update(line)
-        n = self.count
-        self.count = n + 1
-        if kind == "bar":
-            self.bars += 1
-        last = self.bars - 1 if self.bars else None
-        entry = JournalEntry(n, kind, last, input_text, output_text, self._sha256.hexdigest())
+        self.count += 1
         if self._lines is not None:
             self._lines(line)
-        elif self._entries is not None:
+
+    def _entry(self, kind: str, input_text: str, output_text: str) -> JournalEntry:
+        """The last line as an entry."""
+        last = self.bars - 1 if self.bars else None
+        head = self._sha256.hexdigest()
+        entry = JournalEntry(self.count - 1, kind, last, input_text, output_text, head)
+        if self._entries is not None:
             self._entries(entry)
         return entry
 

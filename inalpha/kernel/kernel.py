@@ -223,8 +223,7 @@ class Kernel:
             if fills:
                 self._take_book()
                 self._equity_e8 = book.cash_e8 + book.value_e8(bar.close_ticks)
-            written: JournalEntry | None = self.chain.add(
-                "bar",
+            written = self.chain.bar(
                 bar_input(bar, begin_text, finish_text, lag_ns, lost),
                 bar_output(book_text(book), fills, ends, decisions, reply),
             )

@@ -107,7 +107,7 @@ class CommandResult:
 class StepResult(msgspec.Struct, frozen=True, gc=False):
     """One consumed bar: what happened, the book at the bar's close, and the journal's link.
 
-    written: None for a bar on which nothing happened, where the journal is kept as lines.
+    written: None where the journal is kept as lines.
     """
 
     bar: Bar

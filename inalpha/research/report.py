@@ -24,6 +24,7 @@ from inalpha.research.html import report_html
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, compute_metrics, periods_per_year
 
 JOURNAL_NAME = "journal"
+_BUFFER = 1 << 18
 
 
 def time_text(ns: int) -> str:
@@ -142,7 +143,7 @@ class JournalFile:
         self.path = path
 
     def __enter__(self) -> JournalFile:
-        self._file = self.path.open("wb")
+        self._file = self.path.open("wb", buffering=_BUFFER)
         return self
 
     def write(self, lines: bytes) -> None:

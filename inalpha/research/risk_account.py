@@ -17,10 +17,24 @@ class RiskAccount:
         self._book = AccountBook("backtest", cash_e8, rules)
         self._book.open_book(run, symbol)
         self._halt = HaltState.ACTIVE
+        self._known: tuple[object, ...] = ()
+        self._context: AccountContext | None = None
 
     def context(self) -> AccountContext:
-        """The account as the next check reads it."""
-        return self._book.context(self._run, (("account", self._halt),))
+        """The account as the next check reads it; the same object while nothing in it has changed."""
+        account = self._book
+        day_start = account.books[self._run].day_start_equity_e8
+        # All that can move in an account of one run: what it is worth counts only before its first day.
+        known = (
+            self._halt,
+            account.high_water_e8,
+            account.equity_e8 if day_start is None else day_start,
+            *account.locks,
+        )
+        if self._context is None or known != self._known:
+            self._known = known
+            self._context = account.context(self._run, (("account", self._halt),))
+        return self._context
 
     def mark(self, result: StepResult, cash_flow_e8: int, value_e8: int) -> Command | None:
         """Take one finished bar."""

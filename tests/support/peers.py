@@ -40,8 +40,6 @@ def backtesting_py(bars: Sequence[Bar], *, same_close: bool = False) -> Run:
     from backtesting import Backtest
     from backtesting import Strategy as Peer
 
-    fills = 0
-
     class Cross(Peer):  # type: ignore[misc]
         def init(self) -> None:
             close = pd.Series(self.data.Close)
@@ -49,18 +47,18 @@ def backtesting_py(bars: Sequence[Bar], *, same_close: bool = False) -> Run:
             self.slow = self.I(lambda: close.rolling(30).mean())
 
         def next(self) -> None:
-            nonlocal fills
             gap = self.fast[-1] - self.slow[-1]
             if gap > BAND and not self.position:
                 self.buy(size=UNITS)
             elif gap < -BAND and self.position:
                 self.position.close()
-            fills = 2 * len(self.closed_trades) + len(self.trades)
 
     test = Backtest(frame_of(bars), Cross, cash=CASH, commission=FEE, trade_on_close=same_close)
 
     def run() -> tuple[int, float]:
         stats = test.run()
+        last = stats["_strategy"]
+        fills = 2 * len(last.closed_trades) + len(last.trades)
         return fills, float(stats["Equity Final [$]"])
 
     return run
