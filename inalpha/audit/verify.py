@@ -17,7 +17,7 @@ from inalpha.audit.checkpoint import open_checkpoint, parse_note
 from inalpha.audit.context import LedgerContext
 from inalpha.audit.event import ZERO_HASH, Event, EventError, SignedEvent, parse_entry
 from inalpha.audit.fold.apply import apply, differing_table
-from inalpha.audit.fold.base import Violation, create_projections
+from inalpha.audit.fold.base import Violation, create_projections, get, row
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
 from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey
@@ -103,6 +103,7 @@ class _Verifier:
         self.last: Event | None = None
         self.prev = ZERO_HASH
         self.folding = True
+        self.approved: str | None = None
         self.covered = 0
         self.cosigned: dict[str, int] = {}
         self.ungated = 0
@@ -130,6 +131,8 @@ class _Verifier:
                     self.progress(self.tree.size, total)
             if self.last is None:
                 report.fail("C4", 0, "there is no genesis line")
+            else:
+                self._check_last_transaction(self.last)
             ended = True
             for seq in self.signatures.finish()[:1]:
                 report.fail("C2", seq, "the signature does not hold")
@@ -194,13 +197,31 @@ class _Verifier:
         self.last = event
 
     def _fold(self, event: Event, nonces: list[str]) -> None:
+        waiting = self.approved
+        self.approved = str(event.data["plan"]) if event.kind == "plan.approve" else None
         try:
+            if waiting is not None and not (event.kind == "plan.execute" and event.data["plan"] == waiting):
+                raise Violation("I2", f"{waiting} was approved and the next line does not execute it")
             apply(self.scratch, event, nonces)
         except Violation as violation:
-            # Later violations may only follow from this one: the first is what counts.
-            if self.folding:
-                self.report.fail(violation.check, event.seq, violation.reason)
-            self.folding = False
+            self._violated(violation, event.seq)
+
+    def _violated(self, violation: Violation, seq: int) -> None:
+        """Later violations may only follow from this one: the first is what counts."""
+        if self.folding:
+            self.report.fail(violation.check, seq, violation.reason)
+        self.folding = False
+
+    def _check_last_transaction(self, last: Event) -> None:
+        """Lines end where a transaction ended: nothing approved at rest, no intent without a decision."""
+        if self.approved is not None:
+            self._violated(Violation("I2", f"{self.approved} was approved and never executed"), last.seq)
+        found = row(self.scratch, "SELECT run, awaited FROM run WHERE awaited > 0")
+        if found is not None:
+            reason = f"{found[0]}: {found[1]} intents of its last bar have no decision"
+            self._violated(Violation("I11", reason), last.seq)
+        if get(self.scratch, "recovering") == "1":
+            self._violated(Violation("I16", "no recovery line follows the unclosed epoch"), last.seq)
 
     def _fold_nonces(self, nonces: list[str]) -> None:
         self.scratch.executemany("INSERT INTO nonce VALUES (?, 0)", [(nonce,) for nonce in nonces])
