@@ -211,7 +211,9 @@ async def record_cosignature(office: Office, call: Call) -> Body:
 
     def job(txn: Txn) -> Body:
         witness, size = check_cosignature(txn.conn, txn.context, note)
-        known = txn.conn.execute("SELECT seq FROM cosign WHERE witness = ? AND size = ?", (witness, size)).fetchone()
+        known = txn.conn.execute(
+            "SELECT seq FROM cosign WHERE witness = ? AND size = ?", (witness, size)
+        ).fetchone()
         if known is not None:
             return {"seq": known[0], "witness": witness, "size": size}
         data = {"note": note, "size": size, "witness": witness}
