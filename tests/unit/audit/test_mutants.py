@@ -260,7 +260,7 @@ MUTANTS: dict[str, tuple[str, Mutation]] = {
         each("run.start", lambda e, at: [*e[:at], replace(e[at], actor="op:bob"), *e[at + 1 :]]),
     ),
     "risk line dropped": ("I6", approvals(lambda e, at: without(e, at - 1))),
-    "stale rules": ("I6", each("risk.check", lambda e, at: edited(e, at, rules_sha256=OTHER), result="pass")),
+    "stale rules": ("I6", approvals(lambda e, at: edited(e, at - 1, rules_sha256=OTHER))),
     "approved although risk refused": (
         "I6",
         approvals(lambda e, at: edited(e, at - 1, result="fail", rule="MAX_ORDER")),
@@ -402,17 +402,17 @@ def test_resigned_mutant_is_named(honest: Events, forger: Forger, name: str) -> 
 @pytest.mark.campaign
 def test_every_resigned_mutant_is_named(honest: Events, forger: Forger) -> None:
     counts: Counter[str] = Counter()
+    missed = []
     for name, (check, mutate) in MUTANTS.items():
-        for mutant in mutate(honest):
-            try:
-                judge(check, forger.sign(mutant))
-            except AssertionError as error:
-                # At some places the damage breaks an earlier rule first; never none.
-                entries = forger.sign(mutant)
-                assert not by_inalpha(entries).passed and by_standalone(entries), (name, error)
-                counts["another check first"] += 1
-            counts[check] += 1
-    print(f"mutants detected: {sum(counts.values()) - counts['another check first']}", dict(counts))  # noqa: T201
+        for number, mutant in enumerate(mutate(honest)):
+            entries = forger.sign(mutant)
+            ours, theirs = by_inalpha(entries).failures, by_standalone(entries)
+            if not ours or not theirs:
+                missed.append((name, number, ours, theirs))
+            # At some places the damage breaks an earlier rule first.
+            counts[check if check in ours and check in theirs else "another check"] += 1
+    print(f"re-signed mutants refused: {sum(counts.values()) - len(missed)}", dict(counts))  # noqa: T201
+    assert missed == []
 
 
 def test_used_nonce_is_refused(honest: Events, forger: Forger) -> None:
