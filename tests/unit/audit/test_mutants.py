@@ -176,6 +176,14 @@ def expired_mandate(events: Events) -> Iterator[Events]:
     yield nested(events, start, "mandate", expires=events[start].ts + 1000)
 
 
+def missing_bar(events: Events) -> Iterator[Events]:
+    """Never a run's last one: a bar after which nothing was written leaves no gap."""
+    steps = [at for at in where(events, "step") if not events[at].data["intents"]]
+    for at in steps:
+        if any(later > at for later in where(events, "step", run=events[at].data["run"])):
+            yield without(events, at)
+
+
 def other_body(events: Events) -> Iterator[Events]:
     for at in where(events, "plan.create"):
         body = events[at].data["body"]
@@ -298,7 +306,7 @@ MUTANTS: dict[str, tuple[str, Mutation]] = {
     ),
     "filled while killed": ("I9", before("fill", lambda event: halt(event, "KILLED"))),
     "resume dropped": ("I9", each("halt.resume", without)),
-    "missing bar": ("I10", each("step", without, intents=0)),
+    "missing bar": ("I10", missing_bar),
     "bar told twice": ("I10", each("step", lambda e, at: inserted(e, at + 1, e[at]), intents=0)),
     "forming bar": ("I10", each("step", lambda e, at: edited(e, at, close=e[at].ts + 1))),
     "bars out of order": (
