@@ -1671,6 +1671,9 @@ class Verifier:
         if self.tree.size != self.size or self.last is None:
             self.fail("C3", self.tree.size, f"{self.tree.size} lines where the checkpoint says {self.size}")
             return
+        if not self.books.keys.log:
+            self.fail("C4", 0, "there is no genesis line that names the log's key")
+            return
         if self.counting:
             self._fold(self.books.end, self.last)
         for check, act in (("C5", self._tiles), ("C5", self._checkpoints), ("C6", self._since), ("C7", self._policy),

@@ -272,6 +272,13 @@ def test_attacks_are_noticed_where_promised(scene: Scene) -> None:
     assert noticed["older export", GENESIS] == 0
 
 
+def test_damaged_genesis_is_named_not_stumbled_over(scene: Scene) -> None:
+    for at in (0, 30, 200, 800):
+        entry = bytearray(scene.entries[0])
+        entry[at] ^= 1
+        assert repack(scene.export, [bytes(entry), *scene.entries[1:]], None).verify()["first_bad"] == 0
+
+
 def test_quorum_of_two_is_not_met_by_one(scene: Scene) -> None:
     other = scene.policy.replace(
         "group witnesses any w1", f"{_second_witness(scene)}\ngroup witnesses all w1 w2"
