@@ -100,13 +100,23 @@ def request(ctx: click.Context, file: Path, old: int, home_override: str | None)
 
 @witness.command()
 @click.argument("note", metavar="NOTE", type=_EXISTING)
+@signing_options
 @home_option
 @json_option
 @click.pass_context
-def record(ctx: click.Context, note: Path, home_override: str | None, as_json: bool) -> None:
+def record(
+    ctx: click.Context,
+    note: Path,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
     """Write a cosigned checkpoint into the log. Without a daemon it still serves 'audit export --checkpoint'."""
     home = home_of(ctx, home_override)
-    found = send(home, "witness.cosign", {"note": note.read_text(encoding="utf-8")})
+    presence.require(home)
+    who = unlock(home, operator, passphrase_file)
+    found = send(home, "witness.cosign", {"note": note.read_text(encoding="utf-8")}, who)
     emit_json(found) if as_json else click.echo(
         f"{found['size']} lines cosigned, recorded in line {found['seq']}"
     )
