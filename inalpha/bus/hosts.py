@@ -195,6 +195,8 @@ class HostLink:
         if state is None:
             raise RunnerEnded("host_lost", f"{run} is not loaded on {self.host}")
         async with state.lock:
+            if self._runs.get(run) is not state:  # it ended while we waited for our turn
+                raise RunnerEnded("killed", f"{run} ended before it was asked")
             identifier = envelope.new_id()
             state.seq += 1
             state.awaited = identifier

@@ -208,6 +208,15 @@ async def test_kill_ends_a_run_while_its_step_is_open(stage: Stage) -> None:
     assert not os.path.exists(f"/proc/{loaded.pid}")
 
 
+async def test_a_step_that_waits_behind_a_kill_is_told_so(stage: Stage) -> None:
+    await stage.load("run-1", "pass")
+    killing = asyncio.ensure_future(stage.link.kill("run-1"))
+    await asyncio.sleep(0)  # the kill takes its turn first
+    step = asyncio.ensure_future(end_of(stage.link.step("run-1", request(0))))
+    await killing
+    assert (await asyncio.wait_for(step, 15)).code in ("killed", "host_lost")
+
+
 async def test_repeated_step_is_answered_without_the_strategy(stage: Stage) -> None:
     await stage.load("run-1", "self.n = getattr(self, 'n', 0) + 1\nself.log(str(self.n))")
     sent: list[tuple[str, bytes]] = []

@@ -27,15 +27,17 @@ class Panel(ModalScreen[Result]):
 
     def __init__(self, title: str, rows: int, field: Input | None = None, *, danger: bool = False) -> None:
         super().__init__()
-        self._title, self._rows, self.field, self._danger = title, Rows(rows), field, danger
+        self._rows, self.field = Rows(rows), field
+        # Made here, not in compose: a store that changes meanwhile may retitle a panel not yet on screen.
+        self._box = Vertical(classes="panel danger" if danger else "panel")
+        self._box.border_title = title
 
     @property
     def console(self) -> ConsoleApp:
         return cast("ConsoleApp", self.app)
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="panel danger" if self._danger else "panel") as box:
-            box.border_title = self._title
+        with self._box:
             yield self._rows
             if self.field is not None:
                 yield self.field
@@ -51,7 +53,7 @@ class Panel(ModalScreen[Result]):
         raise NotImplementedError
 
     def retitle(self, title: str) -> None:
-        self.query_one(Vertical).border_title = title
+        self._box.border_title = title
 
     def action_close(self) -> None:
         self.dismiss(None)
