@@ -129,8 +129,8 @@ def test_a_damaged_ledger_does_not_start(demo: tuple[Path, dict[str, Any]], tmp_
     assert inalpha(broken, "--daemon").returncode == 6
 
 
-def test_the_demo_without_mosquitto(tmp_path: Path) -> None:
-    """The bundled broker carries the same story."""
+def test_a_run_trades_over_the_bundled_broker(tmp_path: Path) -> None:
+    """From candidate to verified fills without mosquitto."""
     home = Installation(tmp_path / "home")
     home.init()
     text = (home.home / "inalpha.toml").read_text().replace('broker = "auto"', 'broker = "amqtt"')
