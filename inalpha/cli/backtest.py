@@ -21,6 +21,7 @@ from inalpha.kernel.costs import FeeModel, SlippageModel
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec
 from inalpha.market.bars import BarData, load_bars
+from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import EXIT_REFUSED, InalphaError
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
@@ -34,7 +35,7 @@ from inalpha.risk.rules import Rules, default_rules, load_rules
 @click.option("--timeframe", help="Default: the distance between the lines.")
 @click.option("--tick", default="0.01", show_default=True)
 @click.option("--lot", default="1", show_default=True)
-@click.option("--calendar", type=click.Choice(["24/7", "weekdays", "fx"]), default="24/7", show_default=True)
+@click.option("--calendar", default="24/7", show_default=True, help="Also: weekdays, fx, exchanges such as XNYS.")
 @click.option("--cash", default="100000", show_default=True)
 @click.option("--fee-bps", default="10", show_default=True)
 @click.option("--slippage-bps", default="0", show_default=True)
@@ -118,6 +119,7 @@ def _slippage(text: str) -> SlippageModel:
 
 
 def _instrument(symbol: str, tick: str, lot: str, calendar: str) -> Instrument:
+    calendar_of(calendar)
     try:
         return Instrument.from_text(symbol, tick, lot, calendar=calendar)
     except ValueError as error:

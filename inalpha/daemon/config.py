@@ -9,10 +9,9 @@ from typing import Annotated
 
 import msgspec
 
+from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import ConfigError
 from inalpha.model.instrument import Instrument
-
-CALENDARS = ("24/7", "weekdays", "fx")
 
 
 class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -85,7 +84,7 @@ fee_bps = 10
 # [instruments.GOOG]
 # tick = "0.01"
 # lot = "1"
-# calendar = "weekdays"   # 24/7, weekdays or fx
+# calendar = "weekdays"   # 24/7, weekdays, fx; exchanges (XNYS, XLON) with the extra [calendars]
 """
 
 
@@ -122,12 +121,11 @@ def load_config(path: Path) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError("CONFIG", f"{path}: {error}.", "Mend that value.") from error
     for symbol, market in config.instruments.items():
-        if market.calendar not in CALENDARS:
-            raise ConfigError(
-                "CONFIG",
-                f"{path}: instruments.{symbol}.calendar is {market.calendar!r}.",
-                f"Allowed: {', '.join(CALENDARS)}.",
-            )
+        try:
+            calendar_of(market.calendar)
+        except ConfigError as error:
+            where = f"{path}: instruments.{symbol}.calendar: {error.message}"
+            raise ConfigError("CONFIG", where, error.fix) from error
         try:
             config.instrument(symbol)
         except ValueError as error:

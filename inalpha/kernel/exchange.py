@@ -16,6 +16,7 @@ from inalpha.kernel.records import Fill, OrderEnd
 from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.time_in_force import ends_at, is_one_bar
 from inalpha.model.bar import Bar
+from inalpha.model.calendar import calendar_of
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side, TimeInForce
 from inalpha.model.step import OrderEvent
@@ -52,7 +53,7 @@ class Exchange:
         order.accept(accepted_ns)
         order.one_bar = is_one_bar(order.request, self.spec.timeframe_ns)
         order.ends_ns = ends_at(
-            order.request, accepted_ns, self.spec.timeframe_ns, self.spec.instrument.calendar
+            order.request, accepted_ns, self.spec.timeframe_ns, calendar_of(self.spec.instrument.calendar)
         )
         self.working[order.id] = order
         self.events.append(OrderEvent("accepted", order.id, event_ns, order.remaining_lots))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from inalpha.market.calendars import Calendar
 from inalpha.market.rawbar import RawBar
 from inalpha.market.timeframes import Timeframe, parse_timeframe
 from inalpha.model.bar import Bar, utc_from_ns
+from inalpha.model.calendar import Calendar, calendar_of, missing_bars
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
 
@@ -69,7 +69,7 @@ class BarGate:
     ) -> None:
         self.timeframe = parse_timeframe(timeframe) if isinstance(timeframe, str) else timeframe
         self.instrument = instrument
-        self.calendar = calendar or Calendar(instrument.calendar)
+        self.calendar = calendar or calendar_of(instrument.calendar)
         self.grace_ns = grace_ns
         self.omits_empty = omits_empty
         self.last: Bar | None = None
@@ -145,7 +145,7 @@ class BarGate:
             self._was_away = False
             return Verdict(VerdictKind.ACCEPTED, bar, "")
         absent = (bar.open_time_ns - expected_ns) // self.timeframe.ns
-        expected = self.calendar.missing(expected_ns, bar.open_time_ns, self.timeframe.ns)
+        expected = missing_bars(self.calendar, expected_ns, bar.open_time_ns, self.timeframe.ns)
         cause = self._cause(expected)
         self._was_away = False
         missing = expected or absent

@@ -10,6 +10,7 @@ from support.bench import CONTEXT, START_NS, Bench, bench, buy, make_bar, make_s
 
 from inalpha.kernel.kernel import StepError
 from inalpha.kernel.time_in_force import DAY_NS, ends_at
+from inalpha.model.calendar import calendar_of
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side, TimeInForce
 from inalpha.model.risk import Refusal, RunView, Stage
 from inalpha.model.states import HaltState
@@ -235,14 +236,14 @@ def test_day_orders_end_with_their_session() -> None:
     wednesday = START_NS
     friday_noon = START_NS + 2 * DAY_NS + DAY_NS // 2
     saturday = START_NS + 3 * DAY_NS
-    assert ends_at(order, wednesday, minute, "24/7") == wednesday + DAY_NS
-    assert ends_at(order, friday_noon, minute, "weekdays") == saturday
-    assert ends_at(order, saturday, minute, "weekdays") == saturday + 3 * DAY_NS
+    assert ends_at(order, wednesday, minute, calendar_of("24/7")) == wednesday + DAY_NS
+    assert ends_at(order, friday_noon, minute, calendar_of("weekdays")) == saturday
+    assert ends_at(order, saturday, minute, calendar_of("weekdays")) == saturday + 3 * DAY_NS
     # New York is UTC-5 in January and UTC-4 in July.
-    assert ends_at(order, wednesday, minute, "fx") == wednesday + 22 * 3600 * 10**9
+    assert ends_at(order, wednesday, minute, calendar_of("fx")) == wednesday + 22 * 3600 * 10**9
     july = wednesday + 182 * DAY_NS  # 2020-07-01
-    assert ends_at(order, july, minute, "fx") == july + 21 * 3600 * 10**9
-    assert ends_at(replace(order, time_in_force=TimeInForce.GTC), july, minute, "fx") is None
+    assert ends_at(order, july, minute, calendar_of("fx")) == july + 21 * 3600 * 10**9
+    assert ends_at(replace(order, time_in_force=TimeInForce.GTC), july, minute, calendar_of("fx")) is None
 
 
 def test_a_day_order_on_daily_bars_gets_one_bar() -> None:

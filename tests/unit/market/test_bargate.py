@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from inalpha.market.bargate import BarGate, VerdictKind
-from inalpha.market.calendars import Calendar
 from inalpha.market.rawbar import RawBar
 from inalpha.market.timeframes import infer_timeframe, parse_timeframe
+from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import ConfigError
 from inalpha.model.instrument import Instrument
 from inalpha.model.timeframe import DAY_NS, TIMEFRAMES_NS
@@ -156,9 +156,9 @@ def test_known_timeframes_are_inferred(name: str) -> None:
     ],
 )
 def test_calendars(name: str, hours: int, is_open: bool) -> None:
-    assert Calendar(name).is_open(MONDAY + hours * HOUR) is is_open
+    assert calendar_of(name).is_open(MONDAY + hours * HOUR) is is_open
 
 
 def test_unknown_calendars_are_refused() -> None:
     with pytest.raises(ConfigError, match="UNKNOWN_CALENDAR"):
-        Calendar("XNYS")
+        calendar_of("XXXX")
