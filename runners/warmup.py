@@ -33,7 +33,8 @@ dateutil.parser dateutil.relativedelta dateutil.tz ta ta.momentum ta.others ta.t
 msgspec"""
 
 OURS = """inalpha inalpha.model.bar inalpha.model.instrument inalpha.model.money inalpha.model.order
-inalpha.model.step inalpha.strategy inalpha.strategy.loader inalpha.strategy.driver"""
+inalpha.model.step inalpha.strategy inalpha.strategy.loader inalpha.strategy.driver
+inalpha.strategy.causality"""
 
 # Held for the life of the process: both kinds of zone cache only weakly.
 _zones: list[object] = []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -17,6 +18,7 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import json_option
 from inalpha.cli.output import emit_json, on_terminal, plain
 from inalpha.cli.runs import parse_params, usage
+from inalpha.daemon.config import parse_share
 from inalpha.kernel.costs import FeeModel, SlippageModel
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec
@@ -25,7 +27,9 @@ from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import EXIT_REFUSED, InalphaError
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
-from inalpha.risk.rules import Rules, default_rules, load_rules
+from inalpha.risk.rules import Rules, default_rules, load_rules, parse_rules
+
+T = TypeVar("T")
 
 
 @click.command()
@@ -35,10 +39,17 @@ from inalpha.risk.rules import Rules, default_rules, load_rules
 @click.option("--timeframe", help="Default: the distance between the lines.")
 @click.option("--tick", default="0.01", show_default=True)
 @click.option("--lot", default="1", show_default=True)
-@click.option("--calendar", default="24/7", show_default=True, help="Also: weekdays, fx, exchanges such as XNYS.")
+@click.option(
+    "--calendar", default="24/7", show_default=True, help="Also: weekdays, fx, exchanges such as XNYS."
+)
 @click.option("--cash", default="100000", show_default=True)
 @click.option("--fee-bps", default="10", show_default=True)
 @click.option("--slippage-bps", default="0", show_default=True)
+@click.option("--fee", help="Instead of --fee-bps: fixed:1.50, per_unit:0.005 or bps:10.")
+@click.option("--slippage", help="Instead of --slippage-bps: none, bps:5, ticks:1 or volume_share.")
+@click.option("--limit-fill", type=click.Choice(["touch", "through"]), default="touch", show_default=True)
+@click.option("--participation-cap", default="", metavar="SHARE", help="Of a bar's volume, such as 0.1.")
+@click.option("--allow-short", is_flag=True, help="Sells may open a short, against own cash.")
 @click.option(
     "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
 )
@@ -59,6 +70,11 @@ def backtest(
     cash: str,
     fee_bps: str,
     slippage_bps: str,
+    fee: str | None,
+    slippage: str | None,
+    limit_fill: str,
+    participation_cap: str,
+    allow_short: bool,
     fill: str,
     params: tuple[str, ...],
     no_risk: bool,
@@ -71,10 +87,10 @@ def backtest(
     from inalpha.research.text import report_text
 
     source = Path(file).read_bytes()
-    lint_or_refuse(source)
+    notes = lint_or_refuse(source)
     instrument = _instrument(symbol or Path(bars).stem.split("-")[0].upper(), tick, lot, calendar)
     data = load_bars(Path(bars), instrument, timeframe)
-    rules = None if no_risk else _rules(ctx)
+    rules = None if no_risk else _rules(ctx, allow_short)
     spec = RunSpec(
         run="backtest",
         strategy_sha256=hashlib.sha256(source).hexdigest(),
@@ -83,8 +99,11 @@ def backtest(
         instrument=data.instrument,
         opening_cash_e8=_amount("--cash", cash, least=1),
         fill=fill,
-        fee=FeeModel("bps", _amount("--fee-bps", fee_bps)),
-        slippage=_slippage(slippage_bps),
+        fee=_model("--fee", FeeModel.parse, fee or f"bps:{fee_bps}"),
+        slippage=_model("--slippage", SlippageModel.parse, slippage or _slippage(slippage_bps)),
+        limit_fill=limit_fill,
+        participation_cap_e8=_model("--participation-cap", parse_share, participation_cap),
+        allow_short=allow_short,
         params=parse_params(params),
         data_sha256=data.sha256,
         rules_sha256=rules.sha256 if rules else "",
@@ -94,8 +113,11 @@ def backtest(
     if out:
         write_report(result, Path(out))
     if as_json:
-        emit_json(_summary(spec, data, result, metrics, elapsed, file))
+        findings = [asdict(note) for note in notes]
+        emit_json({**_summary(spec, data, result, metrics, elapsed, file), "findings": findings})
     else:
+        for note in notes:
+            click.echo(f"line {note.line}: {plain(note.message)} {plain(note.fix)}".rstrip(), err=True)
         click.echo(report_text(result, metrics), nl=False)
         if no_risk:
             click.echo("note: risk was off")
@@ -113,9 +135,15 @@ def _amount(option: str, text: str, least: int = 0) -> int:
     return value
 
 
-def _slippage(text: str) -> SlippageModel:
-    amount = _amount("--slippage-bps", text)
-    return SlippageModel("bps", amount) if amount else SlippageModel()
+def _model(option: str, parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise usage("NUMBER", f"{option}: {error}.", "inalpha backtest --help") from error
+
+
+def _slippage(text: str) -> str:
+    return f"bps:{text}" if _amount("--slippage-bps", text) else "none"
 
 
 def _instrument(symbol: str, tick: str, lot: str, calendar: str) -> Instrument:
@@ -126,17 +154,22 @@ def _instrument(symbol: str, tick: str, lot: str, calendar: str) -> Instrument:
         raise usage("INSTRUMENT", f"{error}.", "Tick and lot are decimals above zero.") from error
 
 
-def _rules(ctx: click.Context) -> Rules:
-    """A home's rules when one is there, else the shipped defaults."""
+def _rules(ctx: click.Context, allow_short: bool) -> Rules:
+    """A home's rules when one is there, else the shipped defaults, less long_only where shorts are asked for."""
     if ctx.obj is not None and ctx.obj.exists:
         return load_rules(home_of(ctx).risk)
-    return default_rules()
+    return (
+        parse_rules("schema = 1\n[controls.direction]\nlong_only = false\n")
+        if allow_short
+        else default_rules()
+    )
 
 
 def _run(
     spec: RunSpec, data: BarData, source: bytes, rules: Rules | None, out: Path | None
 ) -> tuple[Any, float]:
     from inalpha.research.backtest import run_backtest
+    from inalpha.research.causality import examine
     from inalpha.research.reexecute import limits_of
     from inalpha.research.report import JOURNAL_NAME, JournalFile
     from inalpha.research.risk_account import RiskAccount
@@ -150,6 +183,10 @@ def _run(
             out.mkdir(parents=True, exist_ok=True)
             lines = stack.enter_context(JournalFile(out / JOURNAL_NAME)).write
         sandbox = stack.enter_context(LocalSandbox())
+        examined = examine(
+            sandbox, source, dict(spec.params), spec.instrument, spec.timeframe, spec.seed, data.bars
+        )
+        examined.refuse_look_ahead()
         runner = sandbox.start_run(
             source, spec.strategy_sha256, dict(spec.params), spec.instrument, spec.timeframe, spec.seed,
             limits_of(rules) if rules else None,
@@ -177,6 +214,7 @@ def _run(
         )
         elapsed = time.monotonic() - began
         gaps = [gap for gap in data.gaps if gap.cause != "holiday"]
+        result.warnings.extend(examined.warnings)
         result.gaps, result.missing_bars = len(gaps), sum(gap.missing for gap in gaps)
         runner.kill()
     return result, elapsed

@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_FAILURE, EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
+
+if TYPE_CHECKING:
+    from inalpha.strategy.lint import Finding
 
 EVALUATION_S = 300.0
 
@@ -65,14 +68,16 @@ def submit(
         ctx.exit(EXIT_FAILURE)
 
 
-def lint_or_refuse(source: bytes) -> None:
-    """A file that can be no candidate is refused before anything is sent."""
+def lint_or_refuse(source: bytes) -> list[Finding]:
+    """A file that can be no candidate is refused before anything is sent; else its notes."""
     from inalpha.strategy.lint import lint
 
-    errors = [finding for finding in lint(source) if finding.level == "error"]
+    findings = lint(source)
+    errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         first = errors[0]
         raise Refused(first.code, f"line {first.line}: {first.message}", first.fix)
+    return findings
 
 
 def submit_candidate(

@@ -15,10 +15,16 @@ _SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """The bar on which two runs differ first, and in which words."""
+    """The bar on which two runs differ first, what it is that differs, and its value in each."""
 
     bar: int
     what: str
+    one: str
+    other: str
+
+    def told(self, first: str, second: str) -> str:
+        """first, second: how to call the two runs."""
+        return f"bar {self.bar}: {self.what} {self.one} in {first}, {self.other} in {second}"
 
 
 def first_parting(
@@ -32,7 +38,7 @@ def first_parting(
     replies = zip_longest(_replies(one, bars), _replies(other, bars))
     for bar, (said, said_again) in enumerate(replies):
         if said != said_again:
-            return Parting(bar, _told(said, said_again))
+            return Parting(bar, *_parted(said, said_again))
     return None
 
 
@@ -44,22 +50,23 @@ def _replies(entries: Sequence[JournalEntry], bars: int | None) -> list[Mapping[
     return found[:bars]
 
 
-def _told(said: Mapping[str, Any] | None, again: Mapping[str, Any] | None) -> str:
+def _parted(said: Mapping[str, Any] | None, again: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    """What differs, and both values."""
     if said is None or again is None:
-        return "one run ended there, the other went on"
+        return "the run", *(("had ended", "went on") if said is None else ("went on", "had ended"))
     if said.get("error", "") != again.get("error", ""):
-        return f"error {_short(said.get('error') or None)} and {_short(again.get('error') or None)}"
+        return "error", _short(said.get("error") or None), _short(again.get("error") or None)
     before, after = said.get("intents", []), again.get("intents", [])
     if len(before) != len(after):
-        return f"{len(before)} and {len(after)} intents"
+        return "intents", str(len(before)), str(len(after))
     for number, (intent, other) in enumerate(zip(before, after, strict=True)):
         for name in intent:
             if intent[name] != other.get(name):
-                return f"intent {number}, {name} {_short(intent[name])} and {_short(other.get(name))}"
+                return f"intent {number}, {name}", _short(intent[name]), _short(other.get(name))
     for line, other_line in zip_longest(said.get("logs", []), again.get("logs", [])):
         if line != other_line:
-            return f"log {_short(line)} and {_short(other_line)}"
-    return "the same words in another order"
+            return "log", _short(line), _short(other_line)
+    return "the reply", _short(said), _short(again)
 
 
 def _short(value: object) -> str:

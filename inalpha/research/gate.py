@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from inalpha.model.errors import InalphaError
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import E8, text_from_e8
 from inalpha.research.backtest import BacktestResult, run_backtest
+from inalpha.research.causality import examine
 from inalpha.research.difference import first_parting
 from inalpha.research.metrics import compute_metrics
 from inalpha.research.out_of_sample import Split, split
@@ -39,7 +41,8 @@ PREFIXES = 8
 PREFIX_BARS = 1000
 OTHER_HASH_SEED = 4_242
 # Lint findings that explain why two runs of the same bars may differ.
-_CHANCE = frozenset({"UNSEEDED_RANDOM", "WALL_CLOCK", "SET_ORDER", "BANNED_CALL", "BANNED_IMPORT"})
+_HASHING = frozenset({"SET_ORDER", "BANNED_CALL"})
+_CHANCE = frozenset({"UNSEEDED_RANDOM", "WALL_CLOCK", "BANNED_CALL", "BANNED_IMPORT"})
 
 
 def judge(source: bytes, bars_path: Path | None) -> dict[str, Any]:
@@ -91,11 +94,24 @@ def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: A
         entries_again: list[JournalEntry] = []
         again = _backtest(source, data, len(data.bars), second, entries_again)
         same = result.head == again.head
-        told = f"heads {result.head[:12]} twice" if same else _parted(entries, entries_again, evidence)
+        told = (
+            f"heads {result.head[:12]} twice"
+            if same
+            else _parted(
+                entries,
+                entries_again,
+                lambda third: _backtest(source, data, len(data.bars), first, third),
+                evidence,
+            )
+        )
         if not check("determinism", same, told):
             return False
-        acausal = _first_acausal(source, data, first, entries)
-        if not check("causality", acausal == "", acausal or f"{PREFIXES} prefixes agree"):
+        spec = make_spec(source, data)
+        examined = examine(first, source, {}, spec.instrument, spec.timeframe, spec.seed, data.bars)
+        culprits = [culprit.told() for culprit in examined.culprits]
+        acausal = " ".join(culprits) or _first_acausal(source, data, first, entries)
+        told = f"{PREFIXES} prefixes agree, {len(examined.indicators)} indicators examined"
+        if not check("causality", acausal == "", acausal or told):
             return False
     metrics = {metric.name: metric.value for metric in compute_metrics(result)}
     parts = split(result)
@@ -105,21 +121,36 @@ def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: A
     evidence["head"] = result.head
     evidence["metrics"] = metrics
     evidence["final_equity"] = text_from_e8(result.final_equity_e8)
-    evidence["warnings"] = [*result.warnings, *parts.warnings]
+    evidence["warnings"] = [*result.warnings, *parts.warnings, *examined.warnings]
     return True
 
 
-def _parted(one: list[JournalEntry], other: list[JournalEntry], evidence: dict[str, Any]) -> str:
-    """Which bar and what differed between the two runs, and where lint saw a reason."""
+def _parted(
+    one: list[JournalEntry],
+    other: list[JournalEntry],
+    run_third: Callable[[list[JournalEntry]], object],
+    evidence: dict[str, Any],
+) -> str:
+    """Which run differed on which bar and in what, what decides it, and where lint saw a reason.
+
+    A third run with the first one's hash seed tells the two causes apart: only chance and the clock change it.
+    """
     found = first_parting(one, other)
     if found is None:
         return "the same replies led to other heads: a defect of ours, please report it"
-    suspects = [f for f in evidence["findings"] if f["code"] in _CHANCE]
-    cause = (
-        ", ".join(f"{suspect['code']} on line {suspect['line']}" for suspect in suspects[:3])
-        or "unseeded random, the order of a set, or the wall clock"
-    )
-    return f"bar {found.bar}: {found.what}. Likely: {cause}."
+    told = found.told("run 1 (hash seed 0)", f"run 2 (hash seed {OTHER_HASH_SEED}, started later)")
+    third: list[JournalEntry] = []
+    run_third(third)
+    again = first_parting(one, third)
+    if again is None:
+        cause, codes = "A third run with hash seed 0 repeats run 1: the hash seed decides", _HASHING
+    else:
+        differs = f"differs as well ({again.told('run 1', 'run 3')})"
+        cause = f"A third run with hash seed 0 {differs}: chance or the clock decides"
+        codes = _CHANCE
+    suspects = [f"{f['code']} on line {f['line']}" for f in evidence["findings"] if f["code"] in codes]
+    usual = "the order of a set or hash()" if codes is _HASHING else "unseeded random or the wall clock"
+    return f"{told}. {cause}. Likely: {', '.join(suspects[:3]) or usual}."
 
 
 def _percent(value: float | int | None) -> str:
@@ -185,7 +216,7 @@ def _first_acausal(source: bytes, data: BarData, sandbox: LocalSandbox, whole: l
         found = first_parting(whole, entries, count)
         if found is not None:
             return (
-                f"bar {found.bar}: {found.what}, in the full run and in one of {count} bars."
+                f"{found.told('the full run', f'one of {count} bars')}."
                 " What is said on a bar must not depend on the bars behind it."
             )
     return ""

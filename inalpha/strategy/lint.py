@@ -9,11 +9,13 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from inalpha.strategy.lint_ahead import reads_ahead
 from inalpha.strategy.lint_names import (
     ALLOWED_MODULES,
     BANNED_CALLS,
     BANNED_MODULES,
     CLOCK_CALLS,
+    LOOKBACK_PER_WINDOW,
     RECURSIVE_TA,
 )
 
@@ -22,7 +24,6 @@ WARNING = "warning"
 
 _ORDERS = frozenset({"buy", "sell", "close", "target"})
 _CALLBACKS = {"on_start": 1, "on_bar": 2, "on_order_event": 2, "on_stop": 1}
-_LOOKBACK_PER_WINDOW = 15
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,7 +47,8 @@ def lint(source: str | bytes) -> list[Finding]:
         col = getattr(error, "offset", None) or 1
         text = getattr(error, "msg", None) or str(error) or "nested too deeply to be parsed"
         return [Finding(line, col, ERROR, "SYNTAX", text)]
-    found = [*_imports(tree), *_calls(tree), *_set_order(tree), *_class(tree)]
+    ahead = [_finding(node, WARNING, code, text, fix) for node, code, text, fix in reads_ahead(tree)]
+    found = [*_imports(tree), *_calls(tree), *_set_order(tree), *ahead, *_class(tree)]
     return sorted(set(found))
 
 
@@ -126,8 +128,8 @@ def _lookback(node: ast.Call) -> Iterator[Finding]:
         )
     lookback = numbers.get("lookback")
     windows = [value for name, value in numbers.items() if name and "window" in name]
-    if lookback and windows and function in RECURSIVE_TA and lookback < _LOOKBACK_PER_WINDOW * max(windows):
-        wanted = _LOOKBACK_PER_WINDOW * max(windows)
+    if lookback and windows and function in RECURSIVE_TA and lookback < LOOKBACK_PER_WINDOW * max(windows):
+        wanted = LOOKBACK_PER_WINDOW * max(windows)
         text = f"{function} is recursive: its value over {lookback} bars depends on where they begin"
         yield _finding(node, WARNING, "SHORT_LOOKBACK", text, f"Use lookback={wanted} or more.")
 

@@ -50,6 +50,9 @@ CLOCK_CALLS = frozenset(
     {"time.time", "time.monotonic", "time.perf_counter", "datetime.now", "datetime.utcnow", "date.today"}
 )
 
+# A recursive function has forgotten its start after about this many windows.
+LOOKBACK_PER_WINDOW = 15
+
 # Functions of `ta` whose value on a bar depends on every bar before it.
 RECURSIVE_TA = frozenset(
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -47,6 +48,8 @@ class Session:
         self.clock = Clock(self.moment)
         self.memory = BarMemory()
         self.updates: list[Callable[[Bar], None]] = []
+        self.indicators: list[Indicator] = []
+        self.windows: list[TaWindow] = []
         self.intents: list[Intent] = []
         self.logs: list[str] = []
         self.stopping = False
@@ -136,12 +139,17 @@ class Session:
 
     def indicator(self, indicator: AnyIndicator) -> AnyIndicator:
         self.updates.append(indicator.update)
+        self.indicators.append(indicator)
         return indicator
 
     def ta(
         self, function: Callable[..., Any], columns: tuple[str, ...], lookback: int, kwargs: Mapping[str, Any]
     ) -> TaWindow:
-        return TaWindow(function, columns, lookback, kwargs, self.memory)
+        # Two frames up: past Strategy.ta stands the author's line.
+        line = sys._getframe(2).f_lineno
+        window = TaWindow(function, columns, lookback, kwargs, self.memory, line)
+        self.windows.append(window)
+        return window
 
     def history(self, n: int) -> pd.DataFrame:
         return self.memory.frame(n)

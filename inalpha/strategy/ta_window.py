@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inalpha.strategy.bars import COLUMNS, HISTORY_LIMIT, BarMemory
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class TaWindow:
@@ -19,6 +22,7 @@ class TaWindow:
         lookback: int,
         kwargs: Mapping[str, Any],
         memory: BarMemory,
+        line: int = 0,
     ) -> None:
         unknown = [name for name in columns if name not in COLUMNS]
         if unknown or not columns:
@@ -26,8 +30,9 @@ class TaWindow:
         if isinstance(lookback, bool) or not isinstance(lookback, int) or not 1 <= lookback <= HISTORY_LIMIT:
             raise ValueError(f"lookback {lookback!r}: a whole number from 1 to {HISTORY_LIMIT}")
         self.lookback = lookback
+        self.columns = columns
+        self.line = line
         self._function = function
-        self._columns = columns
         self._kwargs = dict(kwargs)
         self._memory = memory
         self._at: int | None = None
@@ -48,8 +53,19 @@ class TaWindow:
             self._value = self._compute()
         return self._value
 
+    @property
+    def function_name(self) -> str:
+        """`ta.trend.adx` for a library's function, the plain name for one of the author's file."""
+        inner = getattr(self._function, "func", self._function)  # functools.partial
+        name = str(getattr(inner, "__name__", type(inner).__name__)).strip("<>")
+        module = str(getattr(inner, "__module__", ""))
+        return f"{module}.{name}" if "." in module else name
+
+    def apply(self, frame: pd.DataFrame) -> pd.Series:
+        """The function over all of frame's bars."""
+        found: pd.Series = self._function(*(frame[name] for name in self.columns), **self._kwargs)
+        return found
+
     def _compute(self) -> float | None:
-        frame = self._memory.frame(self.lookback)
-        result = self._function(*(frame[name] for name in self._columns), **self._kwargs)
-        last = float(result.iloc[-1])
+        last = float(self.apply(self._memory.frame(self.lookback)).iloc[-1])
         return None if math.isnan(last) else last

@@ -99,6 +99,32 @@ def test_chance_is_named_with_its_bar(bars: Path, head: str, body: str, cause: s
     assert f"{cause} on line" in told, told
 
 
+@pytest.mark.parametrize(
+    ("head", "body", "decides"),
+    [
+        ("import random", "if bar.sequence == 7: self.buy(random.randint(1, 10**9))", "chance or the clock"),
+        ("", "if bar.sequence == 7: self.log(''.join({'a','b','c','d','e','f','g','h'}))", "the hash seed"),
+        ("", "if bar.sequence == 7: self.log(hash('word'))", "the hash seed"),
+        ("import time", "if bar.sequence == 7: self.log(time.time())", "chance or the clock"),
+        ("import datetime", "if bar.sequence == 7: self.log(datetime.datetime.now())", "chance or the clock"),
+    ],
+    ids=["unseeded random", "order of a set", "hash", "time.time", "datetime.now"],
+)
+def test_a_third_run_tells_the_hash_seed_from_chance(bars: Path, head: str, body: str, decides: str) -> None:
+    told = checks(judge(source(body, head), bars))["determinism"][1]
+    assert " in run 1 (hash seed 0), " in told and " in run 2 (hash seed 4242, started later)." in told, told
+    assert f"{decides} decides" in told, told
+
+
+def test_an_indicator_that_looks_ahead_blocks_and_is_named(bars: Path) -> None:
+    start = "self.mean = self.ta(lambda c: c.rolling(9, center=True).mean(), 'close', lookback=40)"
+    evidence = judge(source("pass", start=start), bars)
+    passed, told = checks(evidence)["causality"]
+    assert not passed and not evidence["passed"]
+    assert told.startswith("line 7: self.mean = self.ta(lambda, close, lookback=40) looks ahead: bar "), told
+    assert any(finding["code"] == "CENTRED_WINDOW" for finding in evidence["findings"])
+
+
 def test_an_exception_blocks_with_its_line(bars: Path) -> None:
     evidence = judge(source("if bar.sequence == 20: 1 / 0"), bars)
     passed, told = checks(evidence)["contract"]
@@ -125,7 +151,7 @@ def test_a_prefix_answered_otherwise_names_bar_and_words(bars: Path, monkeypatch
     evidence = judge(source("if bar.sequence == 11: self.buy(3)"), bars)
     passed, told = checks(evidence)["causality"]
     assert not passed
-    assert told.startswith('bar 11: intent 0, quantity "3" and "4", in the full run and in one of 133 bars.')
+    assert told.startswith('bar 11: intent 0, quantity "3" in the full run, "4" in one of 133 bars.')
 
 
 def test_equal_runs_do_not_part() -> None:

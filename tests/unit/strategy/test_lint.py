@@ -81,3 +81,29 @@ def test_the_docstring_prints_the_three_traps() -> None:
     text = Strategy.__doc__ or ""
     for word in ("__init__", "NO_BAR", "closed", "next open", "self.orders"):
         assert word in text
+
+
+@pytest.mark.parametrize(
+    ("idiom", "code"),
+    [
+        ("closes.rolling(9, center=True).mean()", "CENTRED_WINDOW"),
+        ("closes.shift(-1)", "SHIFT_AHEAD"),
+        ("closes.shift(periods=-2)", "SHIFT_AHEAD"),
+        ("closes.pct_change(-1)", "SHIFT_AHEAD"),
+        ("closes.bfill()", "BACKFILL"),
+        ("closes.fillna(method='bfill')", "BACKFILL"),
+        ("closes.iloc[i + 1]", "INDEX_AHEAD"),
+    ],
+)
+def test_idioms_that_read_later_bars_are_noted_with_their_line(idiom: str, code: str) -> None:
+    text = f"from inalpha import Strategy\n\n\nclass S(Strategy):\n    def on_bar(self, bar):\n        x = {idiom}\n"
+    assert [(f.line, f.code, f.level) for f in lint(text) if f.code == code] == [(6, code, "warning")]
+
+
+@pytest.mark.parametrize(
+    "idiom",
+    ["closes.shift(1)", "closes.rolling(9).mean()", "closes.ffill()", "closes.iloc[-1]", "d.iloc[i - 1]"],
+)
+def test_idioms_that_look_back_are_not_noted(idiom: str) -> None:
+    text = f"from inalpha import Strategy\n\n\nclass S(Strategy):\n    def on_bar(self, bar):\n        x = {idiom}\n"
+    assert lint(text) == []
