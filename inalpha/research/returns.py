@@ -33,6 +33,9 @@ def deviation(values: Sequence[float]) -> float | None:
     average = mean(values)
     if average is None or len(values) < 2:
         return None
+    if min(values) == max(values):
+        # Their mean is rounded: equal values would seem to deviate from it by a last digit.
+        return 0.0
     return math.sqrt(math.fsum((value - average) ** 2 for value in values) / (len(values) - 1))
 
 
