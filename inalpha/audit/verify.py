@@ -17,7 +17,7 @@ from inalpha.audit.checkpoint import open_checkpoint, parse_note
 from inalpha.audit.context import LedgerContext
 from inalpha.audit.event import ZERO_HASH, Event, EventError, SignedEvent, parse_entry
 from inalpha.audit.fold.apply import apply, differing_table
-from inalpha.audit.fold.base import Violation, create_projections, get, row
+from inalpha.audit.fold.base import Violation, create_scratch, get, row
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
 from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey
@@ -92,9 +92,7 @@ class _Verifier:
     ) -> None:
         self.reader, self.report, self.home = reader, report, home
         self.wanted_genesis, self.from_seq, self.progress, self.execute = genesis, from_seq, progress, execute
-        self.scratch = sqlite3.connect(":memory:", isolation_level=None)
-        create_projections(self.scratch)
-        self.scratch.execute("BEGIN")
+        self.scratch = create_scratch()
         self.tree = merkle.Tree(self._leaves)
         self.context = LedgerContext(self.scratch, "", self.tree)
         self.signatures: InlineVerifier | ProcessVerifier = InlineVerifier()

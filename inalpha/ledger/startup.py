@@ -12,7 +12,7 @@ from inalpha.audit import keys, merkle
 from inalpha.audit.checkpoint import parse_note
 from inalpha.audit.event import EventError, parse_entry, read_event
 from inalpha.audit.fold.apply import apply, differing_table
-from inalpha.audit.fold.base import Violation, create_projections
+from inalpha.audit.fold.base import Violation, create_scratch
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
 from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, Signer, parse_vkey, verify_ed25519
@@ -42,8 +42,7 @@ class Chain:
 def open_chain(home: Path, conn: sqlite3.Connection) -> Chain:
     """Recompute leaves and tree, fold every line again and compare. Raises IntegrityError naming the seq."""
     heads = known_heads(home)
-    scratch = sqlite3.connect(":memory:", isolation_level=None)
-    create_projections(scratch)
+    scratch = create_scratch()
     tree = merkle.Tree(lambda start, end: leaves_of(conn, start, end))
     wanted = dict(heads)
     commits: set[str] = set()

@@ -14,6 +14,7 @@ from inalpha.model.money import E8, e8_from_text, multiply_e8, text_from_e8
 from inalpha.model.ownership import owner_account_id
 
 Fold = Callable[[sqlite3.Connection, Event], None]
+SCRATCH_CACHE_KIB = 8192
 
 TABLES = (
     "fold", "counter", "key", "nonce", "account", "position", "limits", "candidate", "run", "step", "plan",
@@ -35,6 +36,19 @@ def create_projections(conn: sqlite3.Connection) -> None:
     tables = resources.files("inalpha.audit.fold").joinpath("projections.sql").read_text("utf-8")
     for statement in tables.split(";\n"):
         conn.execute(statement)
+
+
+def create_scratch() -> sqlite3.Connection:
+    """Empty projections in a private temporary file, inside one long transaction.
+
+    Not in memory: the rows of a million lines are larger than the lines that a reader of them should need.
+    """
+    conn = sqlite3.connect("", isolation_level=None, cached_statements=512)
+    conn.execute("PRAGMA journal_mode = MEMORY")
+    conn.execute(f"PRAGMA cache_size = -{SCRATCH_CACHE_KIB}")
+    create_projections(conn)
+    conn.execute("BEGIN")
+    return conn
 
 
 def require(holds: object, check: str, reason: str) -> None:
