@@ -30,6 +30,7 @@ from inalpha.model.risk import AccountContext
 from inalpha.model.runner import RunBecomes, RunnerEnded
 from inalpha.model.states import STOPPED_REASONS, HaltState
 from inalpha.model.step import StepReply, StepRequest
+from inalpha.risk.controls.data_sanity import jump_text
 from inalpha.risk.engine import RiskEngine
 from inalpha.risk.guard import PositionGuard
 from inalpha.risk.rules import Rules, binding
@@ -351,6 +352,7 @@ class RunActor:
                 raw, received_ns = item
                 bar = await self._accept(gate, raw, feed.closed_by_ns(raw))
                 if bar is not None:
+                    await self._distrust(bar)
                     feed.delivered(bar.close_time_ns)
                     await self._step(bar, received_ns or bar.close_time_ns)
                     self.streak = 0
@@ -374,6 +376,29 @@ class RunActor:
 
                 await self.office.write(job)
             return verdict.bar
+
+    async def _distrust(self, bar: Bar) -> None:
+        """P16: halt before a bar beyond belief is taken, so that no stop fires at a split's price."""
+        async with self.lock:
+            kernel = self.kernel
+            if kernel is None:
+                raise StepVoided
+            last, sanity = kernel.last_bar, self.plan.rules.controls.data_sanity
+            if last is None or kernel.halt.severity >= HaltState.HALTED.severity:
+                return
+            why = jump_text(last.close_ticks, bar.close_ticks, sanity)
+            if not why:
+                return
+
+            def job(txn: Txn) -> None:
+                self.office.set_halt(txn, "run", None, self.run, HaltState.HALTED, RISK, why)
+                self.office.alert(txn, "halt", self.run, why)
+                at_ns = self.clock_ns() or kernel.now_ns
+                command = Command("halt", at_ns, state=HaltState.HALTED, actor=RISK, reason=why)
+                write_command(txn, self.plan.facts, kernel.command(command, self.context()))
+
+            await self.office.write(job)
+        self.office.notice("halt", [self.run])
 
     async def _step(self, bar: Bar, received_ns: int) -> None:
         """One bar, whole: matching, the runner, risk, and everything that follows in one transaction."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from inalpha.kernel.costs import FeeModel, SlippageModel
 from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import ConfigError
 from inalpha.model.instrument import Instrument
+from inalpha.model.money import E8, e8_from_text
 
 
 class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,10 +40,46 @@ class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[account] max_runs may lower the cap of 10, never raise it."""
+    """[account] max_runs may lower the cap of 10, never raise it.
+
+    allow_short: sells may open a short, against own cash; risk.toml's direction.long_only must agree.
+    """
 
     max_runs: Annotated[int, msgspec.Meta(ge=1, le=10)] = 10
     fee_bps: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 10
+    allow_short: bool = False
+
+
+class Fills(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[fills] what paper fills cost and need; fixed in a run's journal when it starts.
+
+    fee: "" means account.fee_bps. participation_cap: share of a bar's volume, "" means none.
+    """
+
+    fee: str = ""
+    slippage: str = "none"
+    limit: Literal["touch", "through"] = "touch"
+    participation_cap: str = ""
+
+    def members(self, account: Account) -> dict[str, Any]:
+        """As members of a RunSpec. Raises ValueError."""
+        return {
+            "fee": FeeModel.parse(self.fee) if self.fee else FeeModel("bps", account.fee_bps * E8),
+            "slippage": SlippageModel.parse(self.slippage),
+            "limit_fill": self.limit,
+            "participation_cap_e8": parse_share(self.participation_cap),
+            "allow_short": account.allow_short,
+        }
+
+
+def parse_share(text: str) -> int | None:
+    """A share of volume above 0 and up to 1, in 1e-8; "" is None. Raises ValueError."""
+    if not text:
+        return None
+    share = e8_from_text(text)
+    if not 0 < share <= E8:
+        raise ValueError(f"{text} is no share of volume: above 0, up to 1")
+    return share
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     bus: Bus = Bus()
     sandbox: Sandbox = Sandbox()
     account: Account = Account()
+    fills: Fills = Fills()
     instruments: dict[str, Market] = {}
 
     def market(self, symbol: str) -> Market:
@@ -79,6 +118,13 @@ memory_share = 60      # percent of available memory that all runners may ask fo
 [account]
 max_runs = 10          # live runs per account; may be lowered, never raised
 fee_bps = 10
+allow_short = false    # sells may open a short; long_only in risk.toml must be off as well
+
+[fills]
+slippage = "none"      # none, bps:AMOUNT, ticks:AMOUNT or volume_share
+limit = "touch"        # through: a limit needs a better price than its own
+participation_cap = "" # largest share of a bar's volume that one fill takes, such as 0.1
+fee = ""               # instead of fee_bps: fixed:1.50 or per_unit:0.005
 
 # One section per market that differs from the defaults:
 # [instruments.GOOG]
@@ -88,7 +134,12 @@ fee_bps = 10
 """
 
 
-_SECTIONS: dict[str, type[msgspec.Struct]] = {"bus": Bus, "sandbox": Sandbox, "account": Account}
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "bus": Bus,
+    "sandbox": Sandbox,
+    "account": Account,
+    "fills": Fills,
+}
 
 
 def _check_keys(raw: object, shape: type[msgspec.Struct], path: str, where: str) -> None:
@@ -130,6 +181,10 @@ def load_config(path: Path) -> Config:
             config.instrument(symbol)
         except ValueError as error:
             raise ConfigError("CONFIG", f"{path}: instruments.{symbol}: {error}.", "Mend it.") from error
+    try:
+        config.fills.members(config.account)
+    except ValueError as error:
+        raise ConfigError("CONFIG", f"{path}: fills: {error}.", "Mend that value.") from error
     if config.bus.broker not in ("auto", "mosquitto", "amqtt"):
         raise ConfigError(
             "CONFIG", f"{path}: bus.broker is {config.bus.broker!r}.", "auto, mosquitto or amqtt."

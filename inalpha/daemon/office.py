@@ -16,7 +16,6 @@ from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
 from inalpha.daemon.record import RISK, RunFacts
 from inalpha.daemon.runplan import RunPlan
-from inalpha.kernel.costs import FeeModel
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec
 from inalpha.ledger.readers import read_blob
@@ -26,7 +25,7 @@ from inalpha.market.feedspec import FeedSpec
 from inalpha.model import latch
 from inalpha.model.errors import IntegrityError
 from inalpha.model.home import Home
-from inalpha.model.money import E8, e8_from_text
+from inalpha.model.money import e8_from_text
 from inalpha.model.states import LIVE_RUN_STATES, HaltState, strictest
 from inalpha.risk.account import Trip
 from inalpha.risk.rules import Rules, rules_from_canonical
@@ -109,13 +108,13 @@ class Office:
             instrument=feed.instrument,
             opening_cash_e8=e8_from_text(mandate["allocation"]),
             fill=mandate["fill"],
-            fee=FeeModel("bps", self.config.account.fee_bps * E8),
             params=mandate["params"],
             approval=mandate["approval"],
             warmup=0 if feed.is_finite else WARMUP_BARS,
             data_sha256=feed.data_sha256,
             mandate_sha256=row[1],
             rules_sha256=mandate["limits_sha256"],
+            **self.config.fills.members(self.config.account),
         )
         header = txn.conn.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
         if header is not None:  # fees and the like are those of the run's start, whatever the file says now

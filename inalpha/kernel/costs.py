@@ -38,6 +38,14 @@ class FeeModel:
         """A fee in basis points of notional, from decimal text."""
         return cls("bps", e8_from_text(amount))
 
+    @classmethod
+    def parse(cls, text: str) -> FeeModel:
+        """A model from KIND:AMOUNT, such as bps:10, fixed:1.50 or per_unit:0.005. Raises ValueError."""
+        kind, _, amount = text.partition(":")
+        if kind not in FEE_KINDS or not amount:
+            raise ValueError(f"{text!r} is no fee: write one of {', '.join(FEE_KINDS)}, a colon, an amount")
+        return cls(kind, e8_from_text(amount))
+
     @property
     def text(self) -> str:
         return f"{self.kind} {text_from_e8(self.amount_e8)}"
@@ -67,6 +75,14 @@ class SlippageModel:
         if self.kind not in SLIPPAGE_KINDS or self.amount_e8 < 0:
             kinds = ", ".join(SLIPPAGE_KINDS)
             raise ValueError(f"slippage {self.kind} {self.amount_e8}: kinds are {kinds}, amount >= 0")
+
+    @classmethod
+    def parse(cls, text: str) -> SlippageModel:
+        """A model from none, volume_share, bps:AMOUNT or ticks:AMOUNT. Raises ValueError."""
+        kind, _, amount = text.partition(":")
+        if kind not in SLIPPAGE_KINDS or bool(amount) != (kind in ("bps", "ticks")):
+            raise ValueError(f"{text!r} is no slippage: write none, volume_share, bps:AMOUNT or ticks:AMOUNT")
+        return cls(kind, e8_from_text(amount) if amount else 0)
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from inalpha.kernel.records import Command, StepResult
+from inalpha.model.bar import Bar
 from inalpha.model.risk import AccountContext
 from inalpha.model.timeframe import DAY_NS
 
@@ -14,6 +15,10 @@ class AccountSource(Protocol):
 
     def context(self) -> AccountContext:
         """The account as the next check reads it."""
+        ...
+
+    def admit(self, last: Bar, bar: Bar) -> Command | None:
+        """Look at a bar before the run takes it; a command is journalled first."""
         ...
 
     def mark(self, result: StepResult, cash_flow_e8: int, value_e8: int) -> Command | None:
@@ -34,6 +39,9 @@ class OwnAccount:
 
     def context(self) -> AccountContext:
         return self._context
+
+    def admit(self, last: Bar, bar: Bar) -> Command | None:
+        return None
 
     def mark(self, result: StepResult, cash_flow_e8: int, value_e8: int) -> Command | None:
         equity, now = result.equity_e8, result.bar.close_time_ns

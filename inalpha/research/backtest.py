@@ -90,6 +90,11 @@ def run_backtest(
     total = len(bars)
     try:
         for bar in bars:
+            if kernel.last_bar is not None:
+                command = source.admit(kernel.last_bar, bar)
+                if command is not None:
+                    _take_ends(result, kernel.command(command, source.context()).ended)
+                    result.warnings.append(f"halted before bar {bar.sequence}: {command.reason}")
             step = kernel.step(bar, bar.close_time_ns, source.context(), runner)
             _take(result, step)
             flow = step.cash_e8 - spec.opening_cash_e8

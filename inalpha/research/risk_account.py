@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from inalpha.kernel.records import Command, StepResult
+from inalpha.model.bar import Bar
 from inalpha.model.risk import AccountContext
 from inalpha.model.states import HaltState
 from inalpha.risk.account import AccountBook
+from inalpha.risk.controls.data_sanity import jump_text
 from inalpha.risk.rules import Rules
 
 
@@ -17,6 +19,7 @@ class RiskAccount:
         self._book = AccountBook("backtest", cash_e8, rules)
         self._book.open_book(run, symbol)
         self._halt = HaltState.ACTIVE
+        self._sanity = rules.controls.data_sanity
         self._known: tuple[object, ...] = ()
         self._context: AccountContext | None = None
 
@@ -35,6 +38,16 @@ class RiskAccount:
             self._known = known
             self._context = account.context(self._run, (("account", self._halt),))
         return self._context
+
+    def admit(self, last: Bar, bar: Bar) -> Command | None:
+        """P16: halts the run before it takes a bar beyond belief, so that no stop fires at such a price."""
+        if self._halt.severity >= HaltState.HALTED.severity:
+            return None
+        why = jump_text(last.close_ticks, bar.close_ticks, self._sanity)
+        if not why:
+            return None
+        self._halt = HaltState.HALTED
+        return Command("halt", last.close_time_ns, state=self._halt, actor="system:risk", reason=why)
 
     def mark(self, result: StepResult, cash_flow_e8: int, value_e8: int) -> Command | None:
         """Take one finished bar."""

@@ -86,3 +86,35 @@ def test_a_kill_without_a_daemon_outlives_its_start(
         is None
     )
     home("audit", "verify")
+
+
+SPLIT = """from inalpha import Strategy
+
+
+class Hold(Strategy):
+    def on_bar(self, bar):
+        if bar.sequence == 2:
+            self.buy(5, stop_loss=bar.close * 0.9, reason="in")
+        elif bar.sequence > 25 and not self.orders:
+            self.buy(1, reason="more")
+"""
+
+
+def test_a_split_halts_the_run_before_its_stop_can_fire(
+    trading: tuple[Installation, str], tmp_path: Path
+) -> None:
+    home, _ = trading
+    (tmp_path / "split.py").write_text(SPLIT)
+    candidate = home.promote(tmp_path / "split.py")
+    whole = [(100 + day % 3, 103, 99, 100 + day % 2) for day in range(21)]
+    rows = [*whole, *[(50, 51, 49, 50)] * 9]
+    lines = [f"2024-01-{day:02},{','.join(map(str, row))},1000" for day, row in enumerate(rows, start=1)]
+    bars = tmp_path / "MSFT.csv"
+    bars.write_text("\n".join(["time,open,high,low,close,volume", *lines]) + "\n")
+    run = home.run(candidate, bars, "max", "MSFT")
+    home("run", "wait", run, "--timeout", "30")
+    shown = home.json("run", "show", run)
+    assert (shown["bars"], shown["position"], shown["halt"]) == (30, "5", "HALTED")
+    assert [fill["side"] for fill in home.items("fills") if fill["run"] == run] == ["buy"]
+    assert home.json("replay", run)["divergence"] is None
+    home("audit", "verify")

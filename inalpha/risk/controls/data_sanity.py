@@ -19,11 +19,15 @@ def returns_e8(closes: Sequence[int]) -> list[int]:
     return [(new - old) * E8 // old for old, new in pairwise(closes)]
 
 
-def is_jump(closes: Sequence[int], settings: DataSanity) -> bool:
-    """True when the last close moved by more than jump_pct: a split, or a broken feed."""
-    if len(closes) < 2:
-        return False
-    return abs(closes[-1] - closes[-2]) * 100 * E8 > scaled(settings.jump_pct) * closes[-2]
+def jump_text(before: int, after: int, settings: DataSanity) -> str:
+    """Why the run must halt before it takes this close (ticks): a split, or a broken feed; "" where it need not."""
+    moved = abs(after - before)
+    if not settings.enabled or moved * 100 * E8 <= scaled(settings.jump_pct) * before:
+        return ""
+    return (
+        f"P16: the close moved by {percent_text(moved * E8 // before, E8)} %, above {settings.jump_pct} %"
+        " (controls.data_sanity.jump_pct): a split in raw data, or a broken feed"
+    )
 
 
 def check(order: OrderRequest, view: RunView, settings: DataSanity, stage: Stage) -> Refusal | None:
