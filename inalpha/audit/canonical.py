@@ -71,7 +71,12 @@ def parse(data: bytes) -> Any:
 
 def digest(header: str, value: Any) -> str:
     """SHA-256 over header, LF, canonical bytes, LF: the digest of a plan or a mandate."""
-    return hashlib.sha256(header.encode("ascii") + b"\n" + encode(value) + b"\n").hexdigest()
+    return digest_of(header, encode(value))
+
+
+def digest_of(header: str, canonical: bytes) -> str:
+    """The same over bytes that are canonical already, or whose digest must prove that they are."""
+    return hashlib.sha256(header.encode("ascii") + b"\n" + canonical + b"\n").hexdigest()
 
 
 def is_decimal(text: object) -> bool:

@@ -183,7 +183,7 @@ def _write_plan(txn: Txn, facts: RunFacts, decision: Decision) -> str:
         order,
         facts.instrument,
         account=facts.account,
-        rationale_commit=txn.commit_text(order.reason),
+        rationale_commit=txn.commit_text(order.reason, run=facts.run),
         expires_us=txn.now_us + facts.plan_ttl_us,
         run=facts.run,
         intent=intent_id(facts.run, order.intent),

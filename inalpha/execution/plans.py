@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inalpha.audit.canonical import digest, encode
+from inalpha.audit.canonical import digest, digest_of, encode
 from inalpha.audit.fold.base import account_of
 from inalpha.execution import tokens
 from inalpha.ledger.txn import Txn
@@ -134,7 +134,7 @@ def approve_and_execute(
     """
     now = txn.now_us if now_us is None else now_us
     plan = pending_plan(txn.conn, plan_id)
-    if plan_digest(json.loads(plan.body)) != plan.digest:
+    if digest_of(PLAN_HEADER, plan.body.encode()) != plan.digest:
         raise Refused("PLAN_DIGEST_MISMATCH", f"{plan_id} is not what was planned.", "Verify the ledger.")
     if now >= plan.expires:
         raise Refused("PLAN_EXPIRED", f"{plan_id} has expired.", "Have it proposed again.")

@@ -6,10 +6,9 @@ Only the SHA-256 is stored. The raw bytes never reach a log, the bus or a traceb
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 
-from inalpha.audit.canonical import digest
+from inalpha.audit.canonical import digest_of
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
 
@@ -74,7 +73,7 @@ def _refusal(txn: Txn, plan_id: str, token: str, plan_sha256: str, now_us: int) 
         return "TOKEN_REPLAYED", f"the token of {plan_id} was used in line {consumed}."
     if now_us >= expires:
         return "TOKEN_EXPIRED", f"the token of {plan_id} lived for 30 s."
-    if len({bound, stored, plan_sha256, digest(_PLAN_HEADER, json.loads(body))}) != 1:
+    if len({bound, stored, plan_sha256, digest_of(_PLAN_HEADER, body.encode())}) != 1:
         return "PLAN_DIGEST_MISMATCH", f"{plan_id} is not what was approved."
     if now_us >= plan_expires:
         return "PLAN_EXPIRED", f"{plan_id} has expired."

@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 COMMIT_MEMBERS = ("rationale_commit", "reason_commit")
+MAX_KNOWN_TEXTS = 4096
+
+
+class KnownTexts:
+    """The commitments of texts that runs gave lately and that are durable; forgotten at every start."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], str] = {}
+
+    def find(self, run: str, text: str) -> str | None:
+        return self._names.get((run, text))
+
+    def learn(self, names: Mapping[tuple[str, str], str]) -> None:
+        if len(self._names) + len(names) > MAX_KNOWN_TEXTS:
+            self._names.clear()
+        self._names.update(names)
+
+    def forget(self, name: str) -> None:
+        """An erased text that is given again needs a new salt and a new name."""
+        self._names = {key: known for key, known in self._names.items() if known != name}
 
 
 def store(conn: sqlite3.Connection, blobs: Sequence[tuple[str, str, bytes | None, bytes]]) -> None:

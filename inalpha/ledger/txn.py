@@ -19,6 +19,7 @@ from inalpha.audit.fold.base import last_number
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
 from inalpha.audit.notes import Signer
 from inalpha.audit.schema import TWO_PERSON, gate_role
+from inalpha.ledger.blobs import KnownTexts
 from inalpha.ledger.clock import Reading
 from inalpha.model.errors import InalphaError
 
@@ -59,6 +60,8 @@ class Txn:
     publish: bool = False
     rotated: bool = False
     held: ExitStack = field(default_factory=ExitStack)
+    texts: KnownTexts = field(default_factory=KnownTexts)
+    _said: dict[tuple[str, str], str] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def line(
@@ -84,6 +87,10 @@ class Txn:
         nonces = self._check_notes(event)
         return self._append(event, nonces)
 
+    def committed(self) -> None:
+        """Called after COMMIT: only now are this transaction's texts there for the next one."""
+        self.texts.learn(self._said)
+
     def hold(self, lock: AbstractContextManager[T]) -> T:
         """Enter lock now and leave it once COMMIT or ROLLBACK has returned, on the writer's thread."""
         return self.held.enter_context(lock)
@@ -94,11 +101,20 @@ class Txn:
         self._numbers[prefix] = number
         return f"{prefix}-{number}"
 
-    def commit_text(self, text: str) -> str:
-        """Keep human or model text erasably; returns its salted HMAC, which a line may hold."""
+    def commit_text(self, text: str, *, run: str | None = None) -> str:
+        """Keep human or model text erasably; returns its salted HMAC, which a line may hold.
+
+        run: equal texts of one run share a commitment, so a strategy's constant reason is synced once, not at
+        each order. That tells a reader of the lines which of its reasons are equal; erasing it erases all.
+        """
+        known = None if run is None else self._said.get((run, text)) or self.texts.find(run, text)
+        if known is not None:
+            return known
         salt, data = os.urandom(32), text.encode("utf-8", "replace")
         name = hmac.new(salt, data, hashlib.sha256).hexdigest()
         self.blobs.append((name, "text", salt, data))
+        if run is not None:
+            self._said[run, text] = name
         return name
 
     def keep_text(self, name: str, salt: bytes, text: str) -> None:
@@ -120,6 +136,7 @@ class Txn:
     def erase_text(self, name: str) -> None:
         """Remove a text when this transaction commits; its `blob.erase` line is the caller's."""
         self.erased.append(name)
+        self.texts.forget(name)
 
     def check_gate(self, note_text: str, kind: str, data: Mapping[str, Any], actor: str) -> None:
         """Check a note as its line would, without writing. Raises GateRefused(code)."""

@@ -28,7 +28,7 @@ from inalpha.audit.context import LedgerContext
 from inalpha.audit.head import Head, HeadFile
 from inalpha.audit.notes import Signer, SigningKey
 from inalpha.ledger import database
-from inalpha.ledger.blobs import drop_orphans, store
+from inalpha.ledger.blobs import KnownTexts, drop_orphans, store
 from inalpha.ledger.clock import Clock, system_clock
 from inalpha.ledger.startup import open_chain, settle_log_key
 from inalpha.ledger.txn import Tail, Txn
@@ -79,6 +79,7 @@ class Ledger:
         self._published: tuple[int, float] = (0, 0.0)
         self._closed = False
         self._blobs: sqlite3.Connection | None = None
+        self._texts = KnownTexts()
 
     @staticmethod
     def create(
@@ -259,7 +260,7 @@ class Ledger:
         reading = self._clock()
         now = max(reading.wall_us, self._tail.ts)
         context = LedgerContext(conn, self.origin, self._tree)
-        txn = Txn(conn, self._tail, context, now, reading)
+        txn = Txn(conn, self._tail, context, now, reading, texts=self._texts)
         with txn.held:
             value = self._commit(job, txn, fenced=fenced)
         self._committed(txn)
@@ -301,6 +302,7 @@ class Ledger:
         for leaf in txn.leaves:
             self._tree.append(leaf)
         self._tail = txn.tail
+        txn.committed()
         try:
             if txn.rotated:
                 os.replace(self.home / "log.key.next", self.home / "log.key")

@@ -200,7 +200,7 @@ class Story:
             "account": ACCOUNT, "expires": txn.now_us + 300_000_000, "intent": f"{run}:{bar}:{n}",
             "limit": None,
             "mandate_sha256": found[1], "origin": "run", "quantity": "0.5",
-            "rationale_commit": txn.commit_text("cross"), "reduce_only": False, "run": run, "side": "buy",
+            "rationale_commit": txn.commit_text("cross", run=run), "reduce_only": False, "run": run, "side": "buy",
             "stop": None, "stop_loss": None, "symbol": found[0], "take_profit": None, "tif": "GTC",
             "tif_expires": None, "type": "market", "v": 1,
         }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from inalpha.audit.canonical import digest, encode
+from inalpha.audit.canonical import digest_of, encode_checked
 from inalpha.audit.event import Event
 from inalpha.audit.fold.base import (
     Violation,
@@ -32,7 +32,13 @@ def plan_create(conn: sqlite3.Connection, event: Event) -> None:
     data = event.data
     body, plan = data["body"], data["plan"]
     take_number(conn, plan)
-    require(data["plan_sha256"] == digest(PLAN_HEADER, body), "I3", f"{plan}: another digest than its body's")
+    # The line's closed schema has proven the body's types.
+    text = encode_checked(body)
+    require(
+        data["plan_sha256"] == digest_of(PLAN_HEADER, text.encode()),
+        "I3",
+        f"{plan}: another digest than its body's",
+    )
     require(body["v"] == 1 and e8(body["quantity"]) > 0, "I8", f"{plan}: bad version or quantity")
     require(row(conn, "SELECT 1 FROM account WHERE account = ?", body["account"]), "I5", "unknown account")
     require((body["origin"] == "run") == (body["run"] is not None), "I8", f"{plan}: origin and run differ")
@@ -48,7 +54,7 @@ def plan_create(conn: sqlite3.Connection, event: Event) -> None:
         (
             plan, body["run"], body["account"], body["symbol"], body["side"], body["quantity"], body["type"],
             body["limit"], body["stop"], body["tif"], body["reduce_only"], body["intent"],
-            encode(body).decode(), data["plan_sha256"], event.actor, event.seq, event.ts,
+            text, data["plan_sha256"], event.actor, event.seq, event.ts,
             body["expires"],
         ),
     )  # fmt: skip
