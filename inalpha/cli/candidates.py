@@ -188,11 +188,10 @@ def show(
     click.echo(f"  why      “{plain(readers.read_text(home.root, row['rationale_commit']) or 'erased')}”")
     if row["decided_by"]:
         click.echo(f"  decided  {row['decided_by']}: “{plain(reason or 'erased')}”")
-    for check in evidence.get("checks", []):
-        mark = "✓" if check["passed"] else "✗"
-        click.echo(f"  {mark} {check['name']}: {plain(check['detail'])}")
-    for finding in evidence.get("findings", []):
-        click.echo(f"  line {finding['line']}: {plain(finding['message'])}")
+    from inalpha.cli.evidence import evidence_lines
+
+    for line in evidence_lines(evidence):
+        click.echo(line)
 
 
 def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str) -> None:

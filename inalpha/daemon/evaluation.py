@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from inalpha.ledger.txn import Txn
-from inalpha.model.errors import Refused
+from inalpha.model.errors import IntegrityError, Refused
 from inalpha.strategy.lint import lint
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check_lint(source: bytes) -> None:
 
 async def evaluate(office: Office, candidate: str, source: bytes, bars: str | None) -> None:
     """Run the gate apart from the daemon and record what it found. A gate that dies is a failed one."""
-    evidence = await _run_gate(source, bars)
+    evidence = await _run_gate(source, bars, await _tried(office, candidate))
     text = json.dumps(evidence, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     def job(txn: Txn) -> None:
@@ -55,6 +55,42 @@ async def evaluate(office: Office, candidate: str, source: bytes, bars: str | No
     office.notice("candidate", [candidate])
 
 
+async def _tried(office: Office, candidate: str) -> list[dict[str, Any]]:
+    """The lineage so far: every candidate of the same submitter that reached a backtest, with its ratio.
+
+    No parent is on record, so who submitted is what ties candidates together; the gate keeps those on its own
+    symbol and timeframe.
+    """
+
+    def job(txn: Txn) -> list[tuple[str, str]]:
+        return list(
+            txn.conn.execute(
+                "SELECT o.candidate, o.evidence_sha256 FROM candidate o JOIN candidate c"
+                " ON o.submitted_by = c.submitted_by WHERE c.candidate = ?1 AND o.candidate != ?1"
+                " AND o.evidence_sha256 IS NOT NULL ORDER BY o.submitted_seq",
+                (candidate,),
+            )
+        )
+
+    found = []
+    for name, sha256 in await office.write(job):
+        try:
+            evidence = json.loads(office.read_blob(sha256))
+        except IntegrityError:
+            continue  # the audit reports it; a new candidate is judged all the same
+        data, shape = evidence.get("data", {}), evidence.get("shape")
+        if shape and "symbol" in data:
+            found.append(
+                {
+                    "candidate": name,
+                    "symbol": data["symbol"],
+                    "timeframe": data["timeframe"],
+                    "sharpe": shape["sharpe"],
+                }
+            )
+    return found
+
+
 async def resume_evaluations(office: Office) -> None:
     """Candidates whose evaluation a crash cut short are evaluated again."""
 
@@ -66,7 +102,7 @@ async def resume_evaluations(office: Office) -> None:
         office.later(evaluate(office, candidate, source, None))
 
 
-async def _run_gate(source: bytes, bars: str | None) -> dict[str, Any]:
+async def _run_gate(source: bytes, bars: str | None, tried: list[dict[str, Any]]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -75,7 +111,8 @@ async def _run_gate(source: bytes, bars: str | None) -> dict[str, Any]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    request = json.dumps({"source": base64.b64encode(source).decode(), "bars": bars}).encode()
+    body = {"source": base64.b64encode(source).decode(), "bars": bars, "tried": tried}
+    request = json.dumps(body).encode()
     try:
         out, err = await asyncio.wait_for(process.communicate(request), TIMEOUT_S)
         found: dict[str, Any] = json.loads(out)

@@ -10,10 +10,12 @@ import base64
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from inalpha.data import bundled
 from inalpha.kernel.records import JournalEntry
@@ -21,15 +23,12 @@ from inalpha.kernel.spec import RunSpec
 from inalpha.market.bars import BarData, load_bars
 from inalpha.model.errors import InalphaError
 from inalpha.model.instrument import Instrument
-from inalpha.model.money import E8, text_from_e8
-from inalpha.research.backtest import BacktestResult, run_backtest
+from inalpha.model.money import E8
+from inalpha.research.backtest import BacktestResult
 from inalpha.research.causality import examine
 from inalpha.research.difference import first_parting
-from inalpha.research.metrics import compute_metrics
-from inalpha.research.out_of_sample import Split, split
-from inalpha.research.risk_account import RiskAccount
-from inalpha.risk.engine import RiskEngine
-from inalpha.risk.guard import PositionGuard
+from inalpha.research.figures import Tried, figures
+from inalpha.research.trial import Trial
 from inalpha.risk.rules import default_rules
 from inalpha.strategy.lint import lint
 from runners.local import LocalSandbox
@@ -45,8 +44,11 @@ _HASHING = frozenset({"SET_ORDER", "BANNED_CALL"})
 _CHANCE = frozenset({"UNSEEDED_RANDOM", "WALL_CLOCK", "BANNED_CALL", "BANNED_IMPORT"})
 
 
-def judge(source: bytes, bars_path: Path | None) -> dict[str, Any]:
-    """Every check with its outcome. passed is false as soon as one that blocks has failed."""
+def judge(source: bytes, bars_path: Path | None, tried: Sequence[Tried] = ()) -> dict[str, Any]:
+    """Every check with its outcome. passed is false as soon as one that blocks has failed.
+
+    tried: what else its submitter has had judged.
+    """
     findings = lint(source)
     evidence: dict[str, Any] = {
         "version": 1,
@@ -64,9 +66,15 @@ def judge(source: bytes, bars_path: Path | None) -> dict[str, Any]:
         return {**evidence, "passed": False}
     try:
         data = _load(bars_path)
-        evidence["data"] = {"sha256": data.sha256, "bars": len(data.bars), "name": data.path.name}
+        evidence["data"] = {
+            "sha256": data.sha256,
+            "bars": len(data.bars),
+            "name": data.path.name,
+            "symbol": data.instrument.symbol,
+            "timeframe": data.timeframe.name,
+        }
         passed = check("bars", len(data.bars) >= MIN_BARS, f"{len(data.bars)} bars, {MIN_BARS} are needed")
-        passed = passed and _run_checks(source, data, evidence, check)
+        passed = passed and _run_checks(source, data, tried, evidence, check)
     except InalphaError as error:
         check("contract", False, f"{error.code}: {error.message}")
         passed = False
@@ -79,8 +87,10 @@ def _load(path: Path | None) -> BarData:
     return load_bars(path)
 
 
-def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: Any) -> bool:
-    """Contract, determinism, causality, then the backtest's figures, which warn and never block."""
+def _run_checks(
+    source: bytes, data: BarData, tried: Sequence[Tried], evidence: dict[str, Any], check: Any
+) -> bool:
+    """Contract, determinism, causality, then the figures, which warn and never block."""
     first, second = LocalSandbox(), LocalSandbox(hash_seed=OTHER_HASH_SEED)
     second.begin()
     with first, second:
@@ -113,15 +123,13 @@ def _run_checks(source: bytes, data: BarData, evidence: dict[str, Any], check: A
         told = f"{PREFIXES} prefixes agree, {len(examined.indicators)} indicators examined"
         if not check("causality", acausal == "", acausal or told):
             return False
-    metrics = {metric.name: metric.value for metric in compute_metrics(result)}
-    parts = split(result)
-    check("backtest", True, _beside(metrics))
-    check("out of sample", True, "; ".join(parts.warnings) or _beside_after(parts))
-    evidence["out_of_sample"] = parts.as_dict()
+        found = figures(result, _trial(source, data, first), tried)
+    for name, told in found.told:
+        check(name, True, told)
+    evidence |= found.evidence
     evidence["head"] = result.head
-    evidence["metrics"] = metrics
-    evidence["final_equity"] = text_from_e8(result.final_equity_e8)
-    evidence["warnings"] = [*result.warnings, *parts.warnings, *examined.warnings]
+    evidence["indicators"] = [msgspec.to_builtins(indicator) for indicator in examined.indicators]
+    evidence["warnings"] = [*result.warnings, *found.warnings, *examined.warnings]
     return True
 
 
@@ -153,25 +161,6 @@ def _parted(
     return f"{told}. {cause}. Likely: {', '.join(suspects[:3]) or usual}."
 
 
-def _percent(value: float | int | None) -> str:
-    return "undefined" if value is None else f"{value:+.2%}"
-
-
-def _beside(metrics: dict[str, float | int | None]) -> str:
-    return (
-        f"{_percent(metrics['total_return'])} after fees, {_percent(metrics['buy_and_hold'])} by buy and hold,"
-        f" {metrics['trades']} trades"
-    )
-
-
-def _beside_after(parts: Split) -> str:
-    after = parts.after
-    return (
-        f"last {after.bars} bars: {_percent(after.total_return)}, {_percent(after.buy_and_hold)} by buy and hold,"
-        f" {after.trades} trades"
-    )
-
-
 def make_spec(source: bytes, data: BarData) -> RunSpec:
     """The run that a candidate is judged by: default parameters, fees and rules."""
     return RunSpec(
@@ -186,25 +175,14 @@ def make_spec(source: bytes, data: BarData) -> RunSpec:
     )
 
 
+def _trial(source: bytes, data: BarData, sandbox: LocalSandbox) -> Trial:
+    return Trial(sandbox, source, make_spec(source, data), default_rules())
+
+
 def _backtest(
     source: bytes, data: BarData, count: int, sandbox: LocalSandbox, entries: list[JournalEntry]
 ) -> BacktestResult:
-    spec, rules = make_spec(source, data), default_rules()
-    runner = sandbox.start_run(
-        source, spec.strategy_sha256, {}, spec.instrument, spec.timeframe, spec.seed, run=spec.run
-    )
-    try:
-        return run_backtest(
-            spec,
-            data.bars[:count],
-            runner,
-            RiskEngine(rules),
-            RiskAccount(spec.run, spec.symbol, CASH_E8, rules),
-            journal=entries.append,
-            guard=PositionGuard(rules),
-        )
-    finally:
-        runner.kill()
+    return _trial(source, data, sandbox).run(data.bars[:count], journal=entries.append)
 
 
 def _first_acausal(source: bytes, data: BarData, sandbox: LocalSandbox, whole: list[JournalEntry]) -> str:
@@ -225,7 +203,8 @@ def _first_acausal(source: bytes, data: BarData, sandbox: LocalSandbox, whole: l
 def main() -> int:
     request = json.load(sys.stdin)
     bars = Path(request["bars"]) if request.get("bars") else None
-    evidence = judge(base64.b64decode(request["source"]), bars)
+    tried = [Tried.from_dict(item) for item in request.get("tried", [])]
+    evidence = judge(base64.b64decode(request["source"]), bars, tried)
     sys.stdout.write(json.dumps(evidence, ensure_ascii=False, default=str))
     return 0
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.reference_bars import reference_bars
 
+from inalpha.model.errors import Refused
 from inalpha.research import gate
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.difference import first_parting
+from inalpha.research.figures import Tried
 from inalpha.research.gate import judge
 from inalpha.research.report import time_text
 
@@ -63,11 +68,66 @@ def test_an_honest_candidate_passes_with_figures_beside_buy_and_hold(bars: Path)
     found = checks(evidence)
     assert evidence["passed"], found
     assert list(found) == [
-        "lint", "bars", "sandbox", "contract", "determinism", "causality", "backtest", "out of sample"
+        "lint", "bars", "sandbox", "contract", "determinism", "causality", "backtest", "out of sample",
+        "bootstrap", "sensitivity",
     ]  # fmt: skip
     assert "by buy and hold" in found["backtest"][1]
     parts = evidence["out_of_sample"]
     assert (parts["before"]["bars"], parts["after"]["bars"]) == (280, 120)
+
+
+def test_a_file_that_is_no_strategy_blocks_before_anything_runs() -> None:
+    evidence = judge(b"import os\nopen('x')\n", None)
+    assert not evidence["passed"]
+    assert list(checks(evidence)) == ["lint"]
+    assert "want one Strategy subclass" in checks(evidence)["lint"][1]
+
+
+def test_a_missed_deadline_blocks(bars: Path) -> None:
+    evidence = judge(source("while bar.sequence == 5: pass"), bars)
+    assert not evidence["passed"]
+    assert "on_bar at bar 5" in checks(evidence)["contract"][1]
+
+
+def test_a_backtest_that_cannot_be_made_blocks(bars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise Refused("NO_FIGURES", "the backtest gave none.")
+
+    monkeypatch.setattr(gate, "figures", broken)
+    assert not judge(CROSS, bars)["passed"]
+
+
+def test_figures_never_block(bars: Path) -> None:
+    losing = source("if not self.orders: self.target(10 if bar.sequence % 2 else 0)")
+    evidence = judge(losing, bars)
+    assert evidence["passed"]
+    assert evidence["metrics"]["total_return"] < 0
+
+
+def test_evidence_holds_equity_beside_buy_and_hold_intervals_and_decay(bars: Path) -> None:
+    evidence = judge(CROSS, bars)
+    assert len(evidence["curve"]["equity"]) == len(evidence["curve"]["buy_and_hold"]) == 120
+    assert evidence["curve"]["equity"][-1] == pytest.approx(float(evidence["final_equity"]))
+    assert "stationary bootstrap" in evidence["bootstrap"]["method"]
+    assert json.loads(json.dumps(evidence, allow_nan=False))
+
+
+def test_a_first_try_is_not_deflated_and_a_later_one_is(bars: Path) -> None:
+    others = [
+        Tried("cand-a", "REF", "1m", 0.5), Tried("cand-b", "REF", "1m", -0.5), Tried("cand-c", "X", "1m", 0.1)
+    ]  # fmt: skip
+    days = bars.with_name("REF-1d.csv")
+    lines = bars.read_text().splitlines()
+    first = datetime(2020, 1, 1, tzinfo=UTC)
+    dated = [
+        f"{first + timedelta(days=n):%Y-%m-%d},{line.partition(',')[2]}" for n, line in enumerate(lines[1:])
+    ]
+    days.write_text("\n".join([lines[0], *dated]) + "\n")
+    assert "deflated_sharpe" not in judge(CROSS, days)
+    evidence = judge(CROSS, days, [replace(other, timeframe="1d") for other in others])
+    assert evidence["deflated_sharpe"]["trials"] == 3
+    assert evidence["deflated_sharpe"]["lineage"] == ["cand-a", "cand-b"]
+    assert "of 3 tries" in checks(evidence)["deflated sharpe"][1]
 
 
 def test_few_trades_warn_and_pass(bars: Path) -> None:
@@ -83,37 +143,26 @@ def test_a_strategy_that_never_orders_warns_and_passes(bars: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "body", "cause"),
+    ("head", "body", "decides", "cause"),
     [
-        ("import random", "if bar.sequence == 7: self.buy(random.randint(1, 10**9))", "UNSEEDED_RANDOM"),
-        ("", "if bar.sequence == 7: self.log(''.join({'a','b','c','d','e','f','g','h'}))", "SET_ORDER"),
-        ("import time", "if bar.sequence == 7: self.log(str(time.time()))", "WALL_CLOCK"),
-    ],
-    ids=["unseeded random", "order of a set", "wall clock"],
-)
-def test_chance_is_named_with_its_bar(bars: Path, head: str, body: str, cause: str) -> None:
-    evidence = judge(source(body, head), bars)
-    passed, told = checks(evidence)["determinism"]
-    assert not passed and not evidence["passed"]
-    assert told.startswith("bar 7: "), told
-    assert f"{cause} on line" in told, told
-
-
-@pytest.mark.parametrize(
-    ("head", "body", "decides"),
-    [
-        ("import random", "if bar.sequence == 7: self.buy(random.randint(1, 10**9))", "chance or the clock"),
-        ("", "if bar.sequence == 7: self.log(''.join({'a','b','c','d','e','f','g','h'}))", "the hash seed"),
-        ("", "if bar.sequence == 7: self.log(hash('word'))", "the hash seed"),
-        ("import time", "if bar.sequence == 7: self.log(time.time())", "chance or the clock"),
-        ("import datetime", "if bar.sequence == 7: self.log(datetime.datetime.now())", "chance or the clock"),
+        ("import random", "self.buy(random.randint(1, 10**9))", "chance or the clock", "UNSEEDED_RANDOM"),
+        ("", "self.log(''.join({'a','b','c','d','e','f','g','h'}))", "the hash seed", "SET_ORDER"),
+        ("", "self.log(hash('word'))", "the hash seed", "BANNED_CALL"),
+        ("import time", "self.log(time.time())", "chance or the clock", "WALL_CLOCK"),
+        ("import datetime", "self.log(datetime.datetime.now())", "chance or the clock", "WALL_CLOCK"),
     ],
     ids=["unseeded random", "order of a set", "hash", "time.time", "datetime.now"],
 )
-def test_a_third_run_tells_the_hash_seed_from_chance(bars: Path, head: str, body: str, decides: str) -> None:
-    told = checks(judge(source(body, head), bars))["determinism"][1]
+def test_chance_is_named_with_its_bar_run_and_cause(
+    bars: Path, head: str, body: str, decides: str, cause: str
+) -> None:
+    evidence = judge(source(f"if bar.sequence == 7: {body}", head), bars)
+    passed, told = checks(evidence)["determinism"]
+    assert not passed and not evidence["passed"]
+    assert told.startswith("bar 7: "), told
     assert " in run 1 (hash seed 0), " in told and " in run 2 (hash seed 4242, started later)." in told, told
     assert f"{decides} decides" in told, told
+    assert f"{cause} on line" in told, told
 
 
 def test_an_indicator_that_looks_ahead_blocks_and_is_named(bars: Path) -> None:
