@@ -22,12 +22,13 @@ from inalpha.audit.checkpoint import Checkpoint, parse_note
 from inalpha.audit.claims import claims_of
 from inalpha.audit.event import read_event
 from inalpha.audit.fold.apply import apply
-from inalpha.audit.fold.base import Violation, create_projections
+from inalpha.audit.fold.base import Violation, create_scratch
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
 from inalpha.audit.notes import NoteError
 from inalpha.model.errors import IntegrityError, Refused
 
 PAGE = 1024
+HASH = 32
 Progress = Callable[[int, int], None]
 
 
@@ -81,13 +82,11 @@ class _Export:
         progress: Progress | None,
     ) -> None:
         self.home, self.reader, self.head, self.note, self.progress = home, reader, head, note, progress
-        self.levels: list[list[bytes]] = [[]]
+        self.levels: list[bytearray] = []
         self.needed = Needed()
         self.genesis = ""
         self.cosigned: dict[int, list[str]] = {}
-        self.scratch = sqlite3.connect(":memory:", isolation_level=None)
-        create_projections(self.scratch)
-        self.scratch.execute("BEGIN")
+        self.scratch = create_scratch()
         self._fold()
 
     def members(self) -> Iterator[tuple[str, bytes]]:
@@ -98,15 +97,17 @@ class _Export:
             yield f"checkpoints/{size}", note
         yield "policy", self._policy().encode()
         yield "report.json", self._report()
-        for level, hashes in enumerate(self.levels):
-            for name, number in sorted_tiles(str(level), len(hashes)):
-                yield name, b"".join(hashes[number * TILE : (number + 1) * TILE])
+        yield from self._leaves()
+        for level, hashes in enumerate(self.levels, 1):
+            for name, number in sorted_tiles(str(level), len(hashes) // HASH):
+                yield name, bytes(hashes[number * TILE * HASH : (number + 1) * TILE * HASH])
         yield from self._entries()
         yield "verify.py", verifier_source()
 
     def _fold(self) -> None:
         """One pass over the lines: tree, tables, names of blobs, cosignatures."""
-        tree = merkle.Tree(lambda start, end: self.levels[0][start:end])
+        tree = merkle.Tree(lambda start, end: [])
+        tile: list[bytes] = []
         origin = None
         for seq, entry in self._rows():
             if seq != tree.size:
@@ -122,7 +123,10 @@ class _Export:
             if seq == 0:
                 self.genesis, origin = leaf.hex(), event.log
             tree.append(leaf)
-            self.levels[0].append(leaf)
+            tile.append(leaf)
+            if len(tile) == TILE:
+                self._fill(0, merkle.root_of(tile))
+                tile.clear()
             self.needed.collect(event)
             if event.kind == "witness.cosign":
                 self._keep_cosignature(event.data)
@@ -130,10 +134,18 @@ class _Export:
                 self.progress(tree.size, self.head.size)
         if (tree.size, tree.root(), origin) != (self.head.size, self.head.root, self.head.origin):
             raise _damaged(tree.size, "the checkpoint is not of these lines")
-        while len(self.levels[-1]) >= TILE:
-            row = self.levels[-1]
-            full = range(0, len(row) - TILE + 1, TILE)
-            self.levels.append([merkle.root_of(row[at : at + TILE]) for at in full])
+
+    def _fill(self, row: int, node: bytes) -> None:
+        """Add the hash of a full tile of lines, and of each full tile that this completes above it."""
+        if row == len(self.levels):
+            self.levels.append(bytearray())
+        hashes = self.levels[row]
+        hashes += node
+        if len(hashes) % (TILE * HASH) == 0:
+            last = hashes[-TILE * HASH :]
+            self._fill(
+                row + 1, merkle.root_of([bytes(last[at : at + HASH]) for at in range(0, len(last), HASH)])
+            )
 
     def _rows(self) -> Iterator[tuple[int, bytes]]:
         """Lines below the checkpoint's size."""
@@ -145,12 +157,20 @@ class _Export:
 
     def _entries(self) -> Iterator[tuple[str, bytes]]:
         for name, number in sorted_tiles("entries", self.head.size):
-            start = number * TILE
-            rows = self.reader.execute(
-                "SELECT entry FROM ev WHERE seq >= ? AND seq < ? ORDER BY seq",
-                (start, min(start + TILE, self.head.size)),
-            )
-            yield name, b"".join(len(entry).to_bytes(2, "big") + entry for (entry,) in rows)
+            yield name, b"".join(len(entry).to_bytes(2, "big") + entry for entry in self._tile(number))
+
+    def _leaves(self) -> Iterator[tuple[str, bytes]]:
+        """Hashed again rather than kept: a million of them are larger than everything else here."""
+        for name, number in sorted_tiles("0", self.head.size):
+            yield name, b"".join(merkle.leaf_hash(entry) for entry in self._tile(number))
+
+    def _tile(self, number: int) -> list[bytes]:
+        start = number * TILE
+        rows = self.reader.execute(
+            "SELECT entry FROM ev WHERE seq >= ? AND seq < ? ORDER BY seq",
+            (start, min(start + TILE, self.head.size)),
+        )
+        return [entry for (entry,) in rows]
 
     def _keep_cosignature(self, data: Mapping[str, Any]) -> None:
         """The signature lines that a witness.cosign line holds, the log's own left out."""
