@@ -10,7 +10,8 @@ import base64
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from inalpha.model.instrument import Instrument
 from inalpha.model.money import E8
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.causality import examine
+from inalpha.research.determinism import hash_seeds, parted
 from inalpha.research.difference import first_parting
 from inalpha.research.figures import Tried, figures
 from inalpha.research.trial import Trial
@@ -38,10 +40,6 @@ MIN_BARS = 300
 PREFIXES = 8
 # Prefixes end within the first bars: what looks ahead does so everywhere, and a person is waiting.
 PREFIX_BARS = 1000
-OTHER_HASH_SEED = 4_242
-# Lint findings that explain why two runs of the same bars may differ.
-_HASHING = frozenset({"SET_ORDER", "BANNED_CALL"})
-_CHANCE = frozenset({"UNSEEDED_RANDOM", "WALL_CLOCK", "BANNED_CALL", "BANNED_IMPORT"})
 
 
 def judge(source: bytes, bars_path: Path | None, tried: Sequence[Tried] = ()) -> dict[str, Any]:
@@ -91,30 +89,30 @@ def _run_checks(
     source: bytes, data: BarData, tried: Sequence[Tried], evidence: dict[str, Any], check: Any
 ) -> bool:
     """Contract, determinism, causality, then the figures, which warn and never block."""
-    first, second = LocalSandbox(), LocalSandbox(hash_seed=OTHER_HASH_SEED)
+    seeds = hash_seeds(source)
+    first, second = LocalSandbox(), LocalSandbox(hash_seed=seeds[0])
     second.begin()
+
+    def others() -> Generator[tuple[int, LocalSandbox], None, None]:
+        yield seeds[0], second
+        for seed in seeds[1:]:
+            with LocalSandbox(hash_seed=seed) as sandbox:
+                yield seed, sandbox
+
+    def run(sandbox: LocalSandbox, said: list[JournalEntry]) -> BacktestResult:
+        return _backtest(source, data, len(data.bars), sandbox, said)
+
     with first, second:
         check("sandbox", True, f"level {first.evidence.level}")
         entries: list[JournalEntry] = []
-        result = _backtest(source, data, len(data.bars), first, entries)
-        if not check(
-            "contract", not result.error, result.error or f"{len(data.bars)} bars, {len(result.fills)} fills"
-        ):
+        result = run(first, entries)
+        told = result.error or f"{len(data.bars)} bars, {len(result.fills)} fills"
+        if not check("contract", not result.error, told):
             return False
-        entries_again: list[JournalEntry] = []
-        again = _backtest(source, data, len(data.bars), second, entries_again)
-        same = result.head == again.head
-        told = (
-            f"heads {result.head[:12]} twice"
-            if same
-            else _parted(
-                entries,
-                entries_again,
-                lambda third: _backtest(source, data, len(data.bars), first, third),
-                evidence,
-            )
-        )
-        if not check("determinism", same, told):
+        with closing(others()) as sandboxes:
+            chance = parted(run, first, sandboxes, result, entries, evidence["findings"])
+        told = f"head {result.head[:12]} in {len(seeds) + 1} runs with other hash seeds and starts"
+        if not check("determinism", chance == "", chance or told):
             return False
         spec = make_spec(source, data)
         examined = examine(first, source, {}, spec.instrument, spec.timeframe, spec.seed, data.bars)
@@ -131,34 +129,6 @@ def _run_checks(
     evidence["indicators"] = [msgspec.to_builtins(indicator) for indicator in examined.indicators]
     evidence["warnings"] = [*result.warnings, *found.warnings, *examined.warnings]
     return True
-
-
-def _parted(
-    one: list[JournalEntry],
-    other: list[JournalEntry],
-    run_third: Callable[[list[JournalEntry]], object],
-    evidence: dict[str, Any],
-) -> str:
-    """Which run differed on which bar and in what, what decides it, and where lint saw a reason.
-
-    A third run with the first one's hash seed tells the two causes apart: only chance and the clock change it.
-    """
-    found = first_parting(one, other)
-    if found is None:
-        return "the same replies led to other heads: a defect of ours, please report it"
-    told = found.told("run 1 (hash seed 0)", f"run 2 (hash seed {OTHER_HASH_SEED}, started later)")
-    third: list[JournalEntry] = []
-    run_third(third)
-    again = first_parting(one, third)
-    if again is None:
-        cause, codes = "A third run with hash seed 0 repeats run 1: the hash seed decides", _HASHING
-    else:
-        differs = f"differs as well ({again.told('run 1', 'run 3')})"
-        cause = f"A third run with hash seed 0 {differs}: chance or the clock decides"
-        codes = _CHANCE
-    suspects = [f"{f['code']} on line {f['line']}" for f in evidence["findings"] if f["code"] in codes]
-    usual = "the order of a set or hash()" if codes is _HASHING else "unseeded random or the wall clock"
-    return f"{told}. {cause}. Likely: {', '.join(suspects[:3]) or usual}."
 
 
 def make_spec(source: bytes, data: BarData) -> RunSpec:

@@ -165,6 +165,14 @@ def test_chance_is_named_with_its_bar_run_and_cause(
     assert f"{cause} on line" in told, told
 
 
+def test_a_set_that_two_hash_seeds_order_alike_is_still_found(bars: Path) -> None:
+    """Seeds 0 and 4242 happen to agree on this set's first word; others do not."""
+    body = "if bar.sequence == 7: self.buy(len(list({'a', 'bb', 'ccc', 'dddd', 'eeeee'})[0]))"
+    passed, told = checks(judge(source(body), bars))["determinism"]
+    assert not passed
+    assert "the hash seed decides. Likely: SET_ORDER on line 10." in told, told
+
+
 def test_an_indicator_that_looks_ahead_blocks_and_is_named(bars: Path) -> None:
     start = "self.mean = self.ta(lambda c: c.rolling(9, center=True).mean(), 'close', lookback=40)"
     evidence = judge(source("pass", start=start), bars)
