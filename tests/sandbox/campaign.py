@@ -1,7 +1,8 @@
 """Runs attack files against the sandbox and judges them by canaries, never by what a file says.
 
 A program of its own, so that the same campaign runs as root and as an ordinary user:
-`campaign.py FOLDER [--without LAYER,...] [--secret-in-environment] [--only PREFIX]`. One JSON line a file.
+`campaign.py FOLDER [--without LAYER,...] [--secret-in-environment] [--only PREFIX] [--names A,B] [--shard 0/4]`.
+One JSON line a file.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from runners.protocol import Limits
 MARK = "CANARY-"
 BARS = 4
 LIMITS = Limits(step_s=1.0, load_s=2.0)
+# For files that can end no other way, and for those that have to show in time that they escape.
+SHORT = Limits(step_s=0.4, load_s=2.0, ping_s=0.6, stop_s=0.4)
+LONG = Limits(step_s=4.0, load_s=4.0)
 SLACK_BYTES = 80 << 20
 ALL = LAYERS - {"uid", "descriptors"}
 
@@ -191,14 +195,18 @@ def request(sequence: int) -> StepRequest:
     return StepRequest(sequence, (sequence + 1) * day, (), bar, (0, 0), (10**13, 10**13), ())
 
 
-def load(sandbox: LocalSandbox, source: bytes, params: dict[str, object]) -> SandboxRunner:
+def load(
+    sandbox: LocalSandbox, source: bytes, params: dict[str, object], limits: Limits = LIMITS
+) -> SandboxRunner:
     digest = hashlib.sha256(source).hexdigest()
-    return sandbox.start_run(source, digest, params, Instrument("XYZ"), "1d", 1, LIMITS)  # type: ignore[arg-type]
+    return sandbox.start_run(source, digest, params, Instrument("XYZ"), "1d", 1, limits)  # type: ignore[arg-type]
 
 
-def attack(sandbox: LocalSandbox, arena: Arena, path: Path, case: int) -> Verdict:
+def attack(sandbox: LocalSandbox, arena: Arena, path: Path, case: int, limits: Limits) -> Verdict:
     """One file, one case."""
     source = path.read_bytes()
+    if re.search(rb"^# ends: (deadline|between)$", source, re.M):
+        limits = SHORT
     verdict = Verdict(path.stem if case == 0 else f"{path.stem}#{case}")
     texts: list[str] = []
     runner: SandboxRunner | None = None
@@ -207,7 +215,7 @@ def attack(sandbox: LocalSandbox, arena: Arena, path: Path, case: int) -> Verdic
     crowd = False
     asked = began
     try:
-        runner = load(sandbox, source, arena.parameters(source.decode("utf-8", "replace"), case))
+        runner = load(sandbox, source, arena.parameters(source.decode("utf-8", "replace"), case), limits)
         for sequence in range(BARS):
             asked = time.monotonic()
             reply = runner.step(request(sequence))
@@ -232,12 +240,16 @@ def attack(sandbox: LocalSandbox, arena: Arena, path: Path, case: int) -> Verdic
     if process is not None:
         gone = process.exit or process.reap()
         texts.append(process.meter.tail)
-        if gone.peak_bytes > process.base_bytes + LIMITS.memory_bytes + SLACK_BYTES:
+        if gone.peak_bytes > process.base_bytes + limits.memory_bytes + SLACK_BYTES:
             verdict.fired.append("memory")
         crowd |= bool(session_members(process.pid))
+        if "\x1b" in process.meter.tail:
+            verdict.fired.append("terminal")
     if crowd:
         verdict.fired.append("processes")
-    if late > LIMITS.load_s + 1:
+    if verdict.code in ("killed", "host_lost"):
+        verdict.fired.append("restarted")  # these ends alone start a run again: no strategy may reach them
+    if late > max(limits.load_s, limits.step_s) + 1:
         verdict.fired.append("time")
     verdict.texts = "\n".join(texts)
     verdict.fired += arena.fired(verdict.texts)
@@ -267,6 +279,8 @@ def main() -> None:
     parser.add_argument("--without", default="")
     parser.add_argument("--secret-in-environment", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--names", default="")
+    parser.add_argument("--shard", default="0/1", help="this part of how many: parts run side by side")
     parser.add_argument("--twice", action="store_true")
     a = parser.parse_args()
     without = frozenset(a.without.split(",")) - {""}
@@ -288,16 +302,18 @@ def main() -> None:
     ) as sandbox:
         neighbour = load(sandbox, BENIGN, {})
         heard = 0
-        for path in sources(a.folder, base):
-            if not path.name.startswith(a.only):
-                continue
+        part, parts = (int(number) for number in a.shard.split("/"))
+        names = set(a.names.split(",")) - {""}
+        chosen = [path for path in sources(a.folder, base) if path.name.startswith(a.only)]
+        chosen = [path for path in chosen if not names or path.stem in names]
+        for path in chosen[part::parts]:
             for case in range(cases_of(path, table)):
                 for _ in range(2 if a.twice else 1):
                     arena = Arena(base, sandbox.next_uid)
                     if a.secret_in_environment:
                         arena.secret = shared_secret
                     os.environ["INALPHA_CREDENTIAL"] = arena.secret
-                    verdict = attack(sandbox, arena, path, case)
+                    verdict = attack(sandbox, arena, path, case, LONG if without else LIMITS)
                     reply = neighbour.step(request(heard))
                     if reply.logs != (f"bar {heard}",):
                         verdict.fired.append("neighbour")

@@ -1,0 +1,15 @@
+"""Aborts."""
+
+# ends: signal
+# escapes without: -
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        os.abort()

@@ -1,0 +1,13 @@
+"""Raises what only generators should see."""
+
+# ends: exception
+# escapes without: -
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        raise GeneratorExit

@@ -1,0 +1,15 @@
+"""Doubles a descriptor that it has."""
+
+# ends: exception
+# escapes without: all
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        self.log(f"ESCAPED: {os.dup(3)}")

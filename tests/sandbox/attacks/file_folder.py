@@ -1,0 +1,17 @@
+"""Makes a folder."""
+
+# ends: exception
+# escapes without: all
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    canary_dir: str = ""
+
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        os.mkdir(f"{self.canary_dir}/out/folder")

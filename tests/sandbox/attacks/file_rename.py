@@ -1,0 +1,17 @@
+"""Puts the ledger out of the way."""
+
+# ends: exception
+# escapes without: all
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    canary_dir: str = ""
+
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        os.rename(f"{self.canary_dir}/ledger.db", f"{self.canary_dir}/out/gone")

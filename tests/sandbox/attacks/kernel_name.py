@@ -1,0 +1,15 @@
+"""Learns the machine's name and kernel."""
+
+# ends: exception
+# escapes without: seccomp all
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        self.log(f"ESCAPED: {os.uname()}")

@@ -1,0 +1,15 @@
+"""Opens the kernel's configuration socket."""
+
+# ends: exception
+# escapes without: all
+
+import socket
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        self.log(f"ESCAPED: {socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)}")

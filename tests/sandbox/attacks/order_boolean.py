@@ -1,0 +1,13 @@
+"""Orders a truth value."""
+
+# ends: -
+# escapes without: -
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        self.buy(True)

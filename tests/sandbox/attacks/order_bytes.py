@@ -1,0 +1,13 @@
+"""Orders bytes."""
+
+# ends: -
+# escapes without: -
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        self.buy(b"1")

@@ -1,0 +1,13 @@
+"""Orders a number of four hundred digits."""
+
+# ends: - exception
+# escapes without: -
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+        self.buy(10**400)

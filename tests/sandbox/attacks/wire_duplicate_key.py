@@ -1,0 +1,32 @@
+"""Says its quantity twice, for parsers that disagree."""
+
+# ends: protocol
+# escapes without: -
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+
+        def change(body):
+            return body.replace(b'"quantity":"1"', b'"quantity":"1","quantity":"1e9"')
+
+        real = os.write
+
+        def write(fd, data):
+            if fd != 3:
+                return real(fd, data)
+            body = change(data[4:])
+            sent = len(body).to_bytes(4, "big") + body
+            while sent:
+                sent = sent[real(fd, sent) :]
+            return len(data)
+
+        os.write = write
+
+        self.buy("1")

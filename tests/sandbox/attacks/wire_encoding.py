@@ -1,0 +1,32 @@
+"""Sends bytes that are not UTF-8."""
+
+# ends: protocol
+# escapes without: -
+
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+
+        def change(body):
+            return body.replace(b'"reason":""', b'"reason":"\xff\xfe"')
+
+        real = os.write
+
+        def write(fd, data):
+            if fd != 3:
+                return real(fd, data)
+            body = change(data[4:])
+            sent = len(body).to_bytes(4, "big") + body
+            while sent:
+                sent = sent[real(fd, sent) :]
+            return len(data)
+
+        os.write = write
+
+        self.buy("1")

@@ -1,0 +1,35 @@
+"""Names another run and an approver beside its answer."""
+
+# ends: protocol
+# escapes without: -
+
+import json
+import os
+
+from inalpha import Bar, Strategy
+
+
+class Attack(Strategy):
+    def on_bar(self, bar: Bar) -> None:
+        if bar.sequence:
+            return
+
+        def change(body):
+            message = json.loads(body)
+            message["run"], message["approved_by"] = "run-1", "op:owner"
+            return json.dumps(message).encode()
+
+        real = os.write
+
+        def write(fd, data):
+            if fd != 3:
+                return real(fd, data)
+            body = change(data[4:])
+            sent = len(body).to_bytes(4, "big") + body
+            while sent:
+                sent = sent[real(fd, sent) :]
+            return len(data)
+
+        os.write = write
+
+        self.buy("1")
