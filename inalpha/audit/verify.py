@@ -155,6 +155,8 @@ class _Verifier:
         self._anchor()
         return report
 
+    # Failures name the row's place, self.tree.size while it is judged: a forged line may claim any seq.
+
     def _line(self, seq: int, entry: bytes, stored: bytes) -> None:
         leaf = merkle.leaf_hash(entry)
         if leaf != stored:
@@ -202,7 +204,7 @@ class _Verifier:
                 raise Violation("I2", f"{waiting} was approved and the next line does not execute it")
             apply(self.scratch, event, nonces)
         except Violation as violation:
-            self._violated(violation, event.seq)
+            self._violated(violation, self.tree.size)
 
     def _violated(self, violation: Violation, seq: int) -> None:
         """Later violations may only follow from this one: the first is what counts."""
@@ -213,13 +215,17 @@ class _Verifier:
     def _check_last_transaction(self, last: Event) -> None:
         """Lines end where a transaction ended: nothing approved at rest, no intent without a decision."""
         if self.approved is not None:
-            self._violated(Violation("I2", f"{self.approved} was approved and never executed"), last.seq)
+            self._violated(
+                Violation("I2", f"{self.approved} was approved and never executed"), self.tree.size - 1
+            )
         found = row(self.scratch, "SELECT run, awaited FROM run WHERE awaited > 0")
         if found is not None:
             reason = f"{found[0]}: {found[1]} intents of its last bar have no decision"
-            self._violated(Violation("I11", reason), last.seq)
+            self._violated(Violation("I11", reason), self.tree.size - 1)
         if get(self.scratch, "recovering") == "1":
-            self._violated(Violation("I16", "no recovery line follows the unclosed epoch"), last.seq)
+            self._violated(
+                Violation("I16", "no recovery line follows the unclosed epoch"), self.tree.size - 1
+            )
 
     def _fold_nonces(self, nonces: list[str]) -> None:
         self.scratch.executemany("INSERT INTO nonce VALUES (?, 0)", [(nonce,) for nonce in nonces])
@@ -257,20 +263,22 @@ class _Verifier:
     def _epoch(self, event: Event) -> None:
         before = self.last.epoch if self.last is not None else 0
         if event.epoch != before + (event.kind == "epoch.open"):
-            self.report.fail("C3", event.seq, f"epoch {event.epoch} after {before}")
+            self.report.fail("C3", self.tree.size, f"epoch {event.epoch} after {before}")
 
     def _clock(self, event: Event) -> None:
         last = self.last
         if last is None:
             return
         if event.ts < last.ts:
-            self.report.fail("I18", event.seq, "the time runs back")
+            self.report.fail("I18", self.tree.size, "the time runs back")
         if event.boot == last.boot:
             elapsed = event.mono - last.mono
             if elapsed <= 0:
-                self.report.fail("I18", event.seq, "the time since boot does not increase")
+                self.report.fail("I18", self.tree.size, "the time since boot does not increase")
             if event.kind != "clock.step" and abs(event.ts - last.ts - elapsed) > MAX_DRIFT_US:
-                self.report.fail("I18", event.seq, "the clocks part by over a second without a clock.step")
+                self.report.fail(
+                    "I18", self.tree.size, "the clocks part by over a second without a clock.step"
+                )
 
     def _notes(self, event: Event) -> list[str]:
         nonces: list[str] = []
@@ -284,12 +292,12 @@ class _Verifier:
                     raise GateRefused("GATE_SYNTAX", f"{event.kind} takes no second gate")
                 nonces.append(verify_gate(event.gate2, event, self.context, second=True).nonce)
         except GateRefused as refused:
-            self.report.fail("C8", event.seq, f"{refused.code}: {refused.message}")
+            self.report.fail("C8", self.tree.size, f"{refused.code}: {refused.message}")
         if event.proposal is not None:
             try:
                 nonces.append(verify_proposal(event.proposal, event, self.context).nonce)
             except GateRefused as refused:
-                self.report.fail("C9", event.seq, f"{refused.code}: {refused.message}")
+                self.report.fail("C9", self.tree.size, f"{refused.code}: {refused.message}")
         # A nonce that is used twice inside one line would break the fold's table instead of its check.
         return list(dict.fromkeys(nonces)) if self.folding else []
 
@@ -300,15 +308,15 @@ class _Verifier:
                 raise NoteError("the witness is not enrolled")
             checkpoint, opened = open_checkpoint(event.data["note"].encode(), [*self.log_keys, witness])
         except NoteError as error:
-            self.report.fail("C7", event.seq, str(error))
+            self.report.fail("C7", self.tree.size, str(error))
             return
         seconds = opened.cosigned.get(witness.name)
         if seconds is None or checkpoint.size != event.data["size"] or checkpoint.size > self.tree.size:
-            self.report.fail("C7", event.seq, "the cosignature is absent or of another size")
+            self.report.fail("C7", self.tree.size, "the cosignature is absent or of another size")
         elif self.tree.root(checkpoint.size) != checkpoint.root or checkpoint.origin != self.context.origin:
-            self.report.fail("C7", event.seq, "cosigned another tree")
+            self.report.fail("C7", self.tree.size, "cosigned another tree")
         elif seconds < self.cosigned.get(witness.name, 0):
-            self.report.fail("C7", event.seq, "the witness's time runs back")
+            self.report.fail("C7", self.tree.size, "the witness's time runs back")
         else:
             self.cosigned[witness.name] = seconds
             self.covered = max(self.covered, checkpoint.size)
@@ -365,7 +373,7 @@ class _Verifier:
             return
         table = differing_table(self.reader, self.scratch)
         if table is not None:
-            self.report.fail("C11", self.last.seq, f"table {table} is not what the lines add up to")
+            self.report.fail("C11", self.tree.size - 1, f"table {table} is not what the lines add up to")
 
     def _anchor(self) -> None:
         report = self.report

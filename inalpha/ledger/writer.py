@@ -32,7 +32,7 @@ from inalpha.ledger.blobs import KnownTexts, drop_orphans, store
 from inalpha.ledger.clock import Clock, system_clock
 from inalpha.ledger.startup import open_chain, settle_log_key
 from inalpha.ledger.txn import Tail, Txn
-from inalpha.model.errors import InalphaError, Refused, TryAgain
+from inalpha.model.errors import InalphaError, IntegrityError, Refused, TryAgain
 
 T = TypeVar("T")
 CHECKPOINT_EVERY_S = 60.0
@@ -166,7 +166,7 @@ class Ledger:
         try:
             self._open()
         except BaseException as error:
-            first[1].set_exception(error)
+            first[1].set_exception(_opening_failed(error))
             return
         first[1].set_result(None)
         while True:
@@ -284,9 +284,7 @@ class Ledger:
             self._roll_back()
             if is_latching(error):
                 self.latched = True
-                raise TryAgain(
-                    "LEDGER_LATCHED", f"the ledger cannot be written: {error}.", "Mend the disk, restart."
-                ) from error
+                raise _disk_failed("written", error) from error
             raise
         return value
 
@@ -375,6 +373,17 @@ def is_latching(error: BaseException) -> bool:
         name = getattr(error, "sqlite_errorname", "") or ""
         return any(name.startswith(f"SQLITE_{word}") for word in _LATCHING)
     return isinstance(error, OSError) and error.errno in _DISK_ERRORS
+
+
+def _opening_failed(error: BaseException) -> BaseException:
+    """A spoiled file is the auditor's affair, a failing disk the operator's; the rest stays as it is."""
+    if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return IntegrityError("LEDGER_DAMAGED", f"the file cannot be read: {error}.", "Restore a backup.")
+    return _disk_failed("opened", error) if is_latching(error) else error
+
+
+def _disk_failed(what: str, error: BaseException) -> TryAgain:
+    return TryAgain("LEDGER_LATCHED", f"the ledger cannot be {what}: {error}.", "Mend the disk, restart.")
 
 
 def replace_file(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,16 @@ from inalpha.model.errors import IntegrityError, TryAgain
 ROOT = Path(__file__).parents[2]
 STRACE = shutil.which("strace")
 SEED = 5
-CALLS = ("pwrite64", "fdatasync", "fsync", "write", "ftruncate", "rename")
+CALLS = ("pwrite64", "fdatasync", "fsync", "write", "ftruncate", "rename", "unlink")
+FAULTS = ("EIO", "ENOSPC", "KILL")
+# The campaign in pieces: every call of the shorter kinds, the many page writes by their number modulo four.
+PIECES = [(("fdatasync",), 1, 0), (CALLS[2:], 1, 0), *((("pwrite64",), 4, part) for part in range(4))]
 DATA = {"code": "X", "command": "y", "count": 1, "principal": "op:anna"}
 
 WRITER = """
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from inalpha.ledger.writer import Ledger
 from inalpha.model.errors import TryAgain
@@ -70,15 +75,25 @@ def copy_of(story: Story, target: Path) -> Path:
 
 
 def under_fault(home: Path, call: str, error: str, when: int) -> tuple[int, int]:
-    """(exit code, last acknowledged seq) of a writer whose when-th call fails."""
-    faults = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}"]
+    """(exit code, last acknowledged seq) of a writer whose when-th call fails, or ends it (KILL)."""
+    what = "signal=KILL" if error == "KILL" else f"error={error}"
+    faults = ["-e", f"trace={call}", "-e", f"inject={call}:{what}:when={when}"]
     run = subprocess.run(
         [str(STRACE), "-f", "-qq", "-o", "/dev/null", *faults, sys.executable, "-c", WRITER, str(home)],
         capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
     )  # fmt: skip
     numbers = [int(line) for line in run.stderr.split() if line.isdigit()]
-    assert run.returncode in (0, 75), (call, error, when, run.returncode, run.stderr[-800:])
+    assert run.returncode in (0, 75, -9), (call, error, when, run.returncode, run.stderr[-800:])
     return run.returncode, max(numbers, default=-1)
+
+
+def calls_of(home: Path, call: str) -> int:
+    """How often an undisturbed writer makes this call."""
+    counted = subprocess.run(
+        [str(STRACE), "-f", "-qq", "-e", f"trace={call}", "-o", "/dev/stdout", sys.executable, "-c", WRITER, str(home)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, timeout=60, check=True,
+    )  # fmt: skip
+    return sum(f"{call}(" in line for line in counted.stdout.splitlines())
 
 
 def survives(story: Story, root: Path, call: str, error: str, when: int) -> int:
@@ -101,19 +116,24 @@ def test_broken_write_or_sync_latches_and_a_restart_recovers(fresh: Story, tmp_p
     chooser = random.Random(SEED)
     print(f"seed {SEED}")  # noqa: T201
     for call in CALLS[:4]:
-        survives(fresh, tmp_path, call, chooser.choice(("EIO", "ENOSPC")), chooser.randrange(1, 25))
+        survives(fresh, tmp_path, call, chooser.choice(FAULTS), chooser.randrange(1, 25))
 
 
 @pytest.mark.campaign
 @pytest.mark.skipif(STRACE is None, reason="needs strace")
-def test_every_early_write_and_sync_broken(fresh: Story, tmp_path: Path) -> None:
-    codes: dict[tuple[str, int], int] = {}
-    for call in CALLS:
-        for error in ("EIO", "ENOSPC"):
-            for when in range(1, 40, 3):
-                code = survives(fresh, tmp_path, call, error, when)
-                codes[call, code] = codes.get((call, code), 0) + 1
-    print("faults survived by (call, exit code):", codes)  # noqa: T201
+@pytest.mark.parametrize(("calls", "step", "part"), PIECES)
+def test_every_write_and_sync_broken_or_the_last(
+    fresh: Story, tmp_path: Path, calls: tuple[str, ...], step: int, part: int
+) -> None:
+    codes: Counter[tuple[str, str, int]] = Counter()
+    for call in calls:
+        last = calls_of(copy_of(fresh, tmp_path / call), call)
+        for error in FAULTS:
+            for when in range(1 + part, last + 1, step):
+                codes[call, error, survives(fresh, tmp_path, call, error, when)] += 1
+    for (call, error, code), count in sorted(codes.items()):
+        print(f"{call:10} {error:6} exit {code:3}: {count}")  # noqa: T201
+    assert all(code == -9 for (_, error, code) in codes if error == "KILL")
 
 
 def test_lost_journal_with_acknowledged_lines_is_refused(tmp_path: Path) -> None:
@@ -127,7 +147,7 @@ def test_lost_journal_with_acknowledged_lines_is_refused(tmp_path: Path) -> None
     assert (crashed / "ledger.db-wal").stat().st_size > 0
     chooser = random.Random(SEED)
     whole = (crashed / "ledger.db-wal").read_bytes()
-    for number, at in enumerate([0, *(chooser.randrange(len(whole)) for _ in range(6))]):
+    for number, at in enumerate([0, *(chooser.randrange(len(whole)) for _ in range(24))]):
         home = tmp_path / f"cut-{number}"
         shutil.copytree(crashed, home)
         (home / "ledger.db-shm").unlink(missing_ok=True)

@@ -402,3 +402,14 @@ def test_genesis_refuses_a_second_ledger(story: Story) -> None:
             config_sha256="0" * 64,
             app="x",
         )
+
+
+def test_page_of_rubbish_stops_the_start_as_damage(tmp_path: Path) -> None:
+    story = Story(tmp_path / "home").create()
+    story.close()
+    path = story.home / "ledger.db"
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError):
+        story.open()
