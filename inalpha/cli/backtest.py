@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -29,38 +29,51 @@ from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
 from inalpha.risk.rules import Rules, default_rules, load_rules, parse_rules
 
+if TYPE_CHECKING:
+    from inalpha.strategy.lint import Finding
+
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--bars", required=True, type=click.Path(dir_okay=False), metavar="CSV")
-@click.option("--symbol", help="Default: the file's name.")
-@click.option("--timeframe", help="Default: the distance between the lines.")
-@click.option("--tick", default="0.01", show_default=True)
-@click.option("--lot", default="1", show_default=True)
-@click.option(
-    "--calendar", default="24/7", show_default=True, help="Also: weekdays, fx, exchanges such as XNYS."
+_MARKET = (
+    click.option("--bars", required=True, type=click.Path(dir_okay=False), metavar="CSV"),
+    click.option("--symbol", help="Default: the file's name."),
+    click.option("--timeframe", help="Default: the distance between the lines."),
+    click.option("--tick", default="0.01", show_default=True),
+    click.option("--lot", default="1", show_default=True),
+    click.option(
+        "--calendar", default="24/7", show_default=True, help="Also: weekdays, fx, exchanges such as XNYS."
+    ),
+    click.option("--cash", default="100000", show_default=True),
+    click.option("--fee-bps", default="10", show_default=True),
+    click.option("--slippage-bps", default="0", show_default=True),
+    click.option("--fee", help="Instead of --fee-bps: fixed:1.50, per_unit:0.005 or bps:10."),
+    click.option("--slippage", help="Instead of --slippage-bps: none, bps:5, ticks:1 or volume_share."),
+    click.option("--limit-fill", type=click.Choice(["touch", "through"]), default="touch", show_default=True),
+    click.option("--participation-cap", default="", metavar="SHARE", help="Of a bar's volume, such as 0.1."),
+    click.option("--allow-short", is_flag=True, help="Sells may open a short, against own cash."),
+    click.option(
+        "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
+    ),
+    click.option(
+        "--no-risk", is_flag=True, help="Only cash, tick and lot are checked; stamped on the report."
+    ),
 )
-@click.option("--cash", default="100000", show_default=True)
-@click.option("--fee-bps", default="10", show_default=True)
-@click.option("--slippage-bps", default="0", show_default=True)
-@click.option("--fee", help="Instead of --fee-bps: fixed:1.50, per_unit:0.005 or bps:10.")
-@click.option("--slippage", help="Instead of --slippage-bps: none, bps:5, ticks:1 or volume_share.")
-@click.option("--limit-fill", type=click.Choice(["touch", "through"]), default="touch", show_default=True)
-@click.option("--participation-cap", default="", metavar="SHARE", help="Of a bar's volume, such as 0.1.")
-@click.option("--allow-short", is_flag=True, help="Sells may open a short, against own cash.")
-@click.option(
-    "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
-)
-@click.option("--param", "params", multiple=True, metavar="K=V")
-@click.option("--no-risk", is_flag=True, help="Only cash, tick and lot are checked; stamped on the report.")
-@click.option("--out", type=click.Path(file_okay=False), metavar="DIR")
-@json_option
-@click.pass_context
-def backtest(
+
+
+def market_options(function: F) -> F:
+    """What a run over stored bars needs to know beside the strategy's file; run_spec takes them."""
+    for option in reversed(_MARKET):
+        function = option(function)
+    return function
+
+
+def run_spec(
     ctx: click.Context,
-    file: str,
+    run: str,
+    source: bytes,
+    *,
     bars: str,
     symbol: str | None,
     timeframe: str | None,
@@ -76,23 +89,14 @@ def backtest(
     participation_cap: str,
     allow_short: bool,
     fill: str,
-    params: tuple[str, ...],
     no_risk: bool,
-    out: str | None,
-    as_json: bool,
-) -> None:
-    """Run FILE over CSV in the sandbox: the same kernel, matching and risk as on paper."""
-    from inalpha.research.metrics import compute_metrics
-    from inalpha.research.report import write_report
-    from inalpha.research.text import report_text
-
-    source = Path(file).read_bytes()
-    notes = lint_or_refuse(source)
+) -> tuple[RunSpec, BarData, Rules | None]:
+    """The run that market_options describe, its bars and its rules (None without risk)."""
     instrument = _instrument(symbol or Path(bars).stem.split("-")[0].upper(), tick, lot, calendar)
     data = load_bars(Path(bars), instrument, timeframe)
     rules = None if no_risk else _rules(ctx, allow_short)
     spec = RunSpec(
-        run="backtest",
+        run=run,
         strategy_sha256=hashlib.sha256(source).hexdigest(),
         symbol=data.instrument.symbol,
         timeframe=data.timeframe.name,
@@ -104,10 +108,31 @@ def backtest(
         limit_fill=limit_fill,
         participation_cap_e8=_model("--participation-cap", parse_share, participation_cap),
         allow_short=allow_short,
-        params=parse_params(params),
         data_sha256=data.sha256,
         rules_sha256=rules.sha256 if rules else "",
     )
+    return spec, data, rules
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@market_options
+@click.option("--param", "params", multiple=True, metavar="K=V")
+@click.option("--out", type=click.Path(file_okay=False), metavar="DIR")
+@json_option
+@click.pass_context
+def backtest(
+    ctx: click.Context, /, file: str, params: tuple[str, ...], out: str | None, as_json: bool, **market: Any
+) -> None:
+    """Run FILE over CSV in the sandbox: the same kernel, matching and risk as on paper."""
+    from inalpha.research.metrics import compute_metrics
+    from inalpha.research.report import write_report
+    from inalpha.research.text import report_text
+
+    source = Path(file).read_bytes()
+    notes = lint_or_refuse(source)
+    spec, data, rules = run_spec(ctx, "backtest", source, **market)
+    spec = replace(spec, params=parse_params(params))
     result, elapsed = _run(spec, data, source, rules, Path(out) if out else None)
     metrics = compute_metrics(result)
     if out:
@@ -116,13 +141,18 @@ def backtest(
         findings = [asdict(note) for note in notes]
         emit_json({**_summary(spec, data, result, metrics, elapsed, file), "findings": findings})
     else:
-        for note in notes:
-            click.echo(f"line {note.line}: {plain(note.message)} {plain(note.fix)}".rstrip(), err=True)
+        print_notes(notes)
         click.echo(report_text(result, metrics), nl=False)
-        if no_risk:
+        if rules is None:
             click.echo("note: risk was off")
     if result.error:
         raise InalphaError("STRATEGY", f"the strategy failed: {result.error}.", "Mend that line.")
+
+
+def print_notes(notes: Sequence[Finding]) -> None:
+    """What lint found, on stderr: it explains figures and changes none."""
+    for note in notes:
+        click.echo(f"line {note.line}: {plain(note.message)} {plain(note.fix)}".rstrip(), err=True)
 
 
 def _amount(option: str, text: str, least: int = 0) -> int:

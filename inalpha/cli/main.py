@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "doctor": "health",
     "stop-daemon": "health",
     "backtest": "backtest",
+    "walkforward": "walkforward",
     "lint": "backtest",
     "candidate": "candidates",
     "run": "runs",

@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from inalpha.strategy.base import Strategy
+from inalpha.strategy.indicators import Indicator
 from inalpha.strategy.ta_window import TaWindow
 
 if TYPE_CHECKING:
@@ -64,12 +65,17 @@ def _report(strategy: Strategy) -> None:
 
 def _longest(session: Session) -> int:
     """The most bars that a declared indicator looks back on; history() cannot be known."""
-    found = [window.lookback for window in session.windows]
-    for indicator in session.indicators:
-        names = {name for cls in type(indicator).__mro__ for name in getattr(cls, "__slots__", ())}
-        values = [getattr(indicator, name, None) for name in {*names, *getattr(indicator, "__dict__", ())}]
-        found += [value for value in values if type(value) is int and 0 < value <= 20_000]
-    return max(found, default=0)
+    reaches = [window.lookback for window in session.windows]
+    return max([*reaches, *map(_reach, session.indicators)], default=0)
+
+
+def _reach(indicator: Indicator) -> int:
+    """Its window and smoothing, and those of the indicators that it is made of."""
+    names = {name for cls in type(indicator).__mro__ for name in getattr(cls, "__slots__", ())}
+    names |= {*getattr(indicator, "__dict__", ())}
+    values = {name: getattr(indicator, name, None) for name in names}
+    own = [value for name in ("window", "smooth") if type(value := values.get(name)) is int]
+    return sum(own) + sum(_reach(value) for value in values.values() if isinstance(value, Indicator))
 
 
 def examine(window: TaWindow, frame: pd.DataFrame, until: float = math.inf) -> dict[str, Any]:

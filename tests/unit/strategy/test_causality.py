@@ -13,7 +13,9 @@ import ta
 from support.reference_bars import reference_bars
 
 from inalpha.strategy.bars import BarMemory
-from inalpha.strategy.causality import examine
+from inalpha.strategy.causality import _reach, examine
+from inalpha.strategy.indicators import SMA
+from inalpha.strategy.ranges import MACD, Stochastic
 from inalpha.strategy.ta_window import TaWindow
 
 _draws = itertools.count()
@@ -96,6 +98,10 @@ def test_a_random_function_is_not_called_look_ahead() -> None:
 
 def test_fewer_values_than_bars_cannot_be_examined() -> None:
     assert examined(lambda close: close.rolling(5).mean().dropna())["outcome"] == "unaligned"
+
+
+def test_the_reach_of_an_indicator_counts_its_parts() -> None:
+    assert [_reach(found) for found in (SMA(30), Stochastic(14, 3), MACD(12, 26, 9))] == [30, 17, 47]
 
 
 def test_too_few_bars_are_told() -> None:
