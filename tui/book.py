@@ -45,7 +45,7 @@ class RunView:
     @property
     def is_held(self) -> bool:
         """A replay waits on its bar for a person's decision."""
-        return self.is_live and str(self.row["feed_kind"]) == "replay" and self.pending > 0
+        return self.is_live and str(self.row["feed_kind"]) in ("replay", "sim") and self.pending > 0
 
 
 @dataclass(frozen=True, slots=True)

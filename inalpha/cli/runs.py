@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,8 @@ from inalpha.ledger import readers
 from inalpha.ledger.runbook import run_money
 from inalpha.market.bars import load_bars
 from inalpha.market.feedspec import FeedSpec, split_feed
+from inalpha.market.sources.sim import SimMarket, parse_sim
+from inalpha.market.timeframes import parse_timeframe
 from inalpha.model.errors import EXIT_PENDING, EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
@@ -125,7 +128,11 @@ def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
     kind, path, speed = split_feed(text)
     config = load_config(home.config)
     market = config.market(symbol)
-    data = load_bars(path, config.instrument(symbol), timeframe, keep_tick=bool(market.tick))
+    if kind == "sim":
+        instrument = config.instrument(symbol)
+        SimMarket(parse_sim(path), instrument, parse_timeframe(timeframe))
+        return FeedSpec(kind, path, symbol, timeframe, instrument, speed)
+    data = load_bars(Path(path), config.instrument(symbol), timeframe, keep_tick=bool(market.tick))
     if kind == "replay" and data.bars[-1].close_time_ns > time.time_ns():
         raise Refused(
             "FORMING",
@@ -133,7 +140,7 @@ def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
             "Cut the file, or follow it with file:PATH.",
         )
     digest = data.sha256 if kind == "replay" else ""
-    return FeedSpec(kind, str(path), symbol, timeframe, data.instrument, speed, digest)
+    return FeedSpec(kind, path, symbol, timeframe, data.instrument, speed, digest)
 
 
 def build_mandate(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.accounts import position_value_e8
+from inalpha.daemon.feeds import Feed
 from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
 from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open
@@ -28,7 +29,7 @@ from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
 from inalpha.model.risk import AccountContext
 from inalpha.model.runner import RunBecomes, RunnerEnded
-from inalpha.model.states import STOPPED_REASONS, HaltState
+from inalpha.model.states import STOPPED_REASONS, HaltState, strictest
 from inalpha.model.step import StepReply, StepRequest
 from inalpha.risk.controls.data_sanity import jump_text
 from inalpha.risk.engine import RiskEngine
@@ -44,6 +45,15 @@ FATAL = frozenset({"LEDGER_LATCHED", "LEDGER_CLOSED", "EPOCH_FENCED"})
 WARMUP_BARS = 200
 HOLIDAY = "holiday"
 KILLED_TEXT = "killed by a person; start a new run"
+
+
+FEED, FEED_LOST, RUNNER_LOST = "FEED", "FEED_LOST", "RUNNER_LOST"
+STREAK = 5  # failures in a row until a run may only reduce
+
+
+def backoff_s(code: str, streak: int) -> float:
+    """Seconds until the next try: doubling from 2 s for a source, from half a second for a runner; 60 s at most."""
+    return min((1.0 if code == FEED else 0.25) * 2.0**streak, 60.0)
 
 
 class RunActor:
@@ -152,7 +162,7 @@ class RunActor:
             await self.restart()  # preparing again applies it
             return
         try:
-            await self._apply_halt(state)
+            await self._apply_halt(strictest(state, self._state()))
         finally:
             self.lock.release()
         self._refresh_hold()
@@ -163,7 +173,7 @@ class RunActor:
         """Come under the account's limits as the ledger now holds them."""
         async with self.lock:
             await self._apply_limits()
-            await self._apply_halt(self.office.accounts.halt_of(self.account, self.run))
+            await self._apply_halt(self._state())
         self._refresh_hold()
 
     def has_newer_limits(self, txn: Txn) -> bool:
@@ -207,7 +217,7 @@ class RunActor:
                     return
                 await self.end(error.code, error.message)
             except (OSError, TimeoutError) as error:
-                await self._back_off("FEED", f"{type(error).__name__}: {error}")
+                await self._back_off(FEED, f"{type(error).__name__}: {error}")
             except Exception as error:
                 text = f"{type(error).__name__}: {error}"
                 self.office.log("run_error", "error", self.run, error=text, trace=traceback.format_exc())
@@ -233,7 +243,7 @@ class RunActor:
             else:
                 self.kernel = await self._begin_journal()
             await self._apply_limits()
-            await self._apply_halt(office.accounts.halt_of(self.account, self.run))
+            await self._apply_halt(self._state())
         self._refresh_hold()
 
     async def _apply_limits(self) -> None:
@@ -338,7 +348,7 @@ class RunActor:
         last = kernel.last_bar
         after = last.open_time_ns if last else self._after_open_ns
         gate = self._new_gate(after)
-        feed = self.office.feeds.open(self.plan.feed, after, lambda: self.go)
+        feed = self.office.feeds.open(self.run, self.plan.feed, after, lambda: self.go)
         if last is not None:
             feed.delivered(last.close_time_ns)
         self.clock_ns = feed.clock_ns
@@ -350,14 +360,24 @@ class RunActor:
                 if item is None:
                     return await self.end("feed_ended")
                 raw, received_ns = item
-                bar = await self._accept(gate, raw, feed.closed_by_ns(raw))
-                if bar is not None:
-                    await self._distrust(bar)
-                    feed.delivered(bar.close_time_ns)
-                    await self._step(bar, received_ns or bar.close_time_ns)
-                    self.streak = 0
+                gap = gate.gap_before(raw)
+                for found in feed.backfill(*gap) if gap else ():
+                    await self._take(gate, feed, found, feed.closed_by_ns(raw))
+                await self._take(gate, feed, raw, received_ns)
         finally:
             feed.close()
+
+    async def _take(self, gate: BarGate, feed: Feed, raw: RawBar, received_ns: int) -> None:
+        """One bar through the gate and, where it passes, through the kernel."""
+        bar = await self._accept(gate, raw, feed.closed_by_ns(raw))
+        if bar is None:
+            return
+        await self._distrust(bar)
+        feed.delivered(bar.close_time_ns)
+        if received_ns - bar.close_time_ns <= self.plan.spec.lag_limit_ns:
+            await self._reconnected()
+        await self._step(bar, received_ns)
+        self.streak = 0
 
     async def _accept(self, gate: BarGate, raw: RawBar, now_ns: int) -> Bar | None:
         """The gate's verdict; what it finds beside good bars is journalled. Closed calendars are no gaps."""
@@ -366,12 +386,12 @@ class RunActor:
             if kernel is None:
                 raise StepVoided
             verdict = gate.offer(raw, now_ns, kernel.bars)
-            quiet = verdict.kind is VerdictKind.ACCEPTED or verdict.cause == HOLIDAY
+            quiet = not verdict.anomalies or verdict.cause == HOLIDAY
             if not quiet:
 
                 def job(txn: Txn) -> None:
                     write_journal(txn, self.run, kernel.anomaly(verdict.kind.value, verdict.detail))
-                    if verdict.kind not in PASSING:
+                    if verdict.kind not in PASSING and verdict.kind is not VerdictKind.DUPLICATE:
                         self.office.alert(txn, "bar_refused", self.run, f"{verdict.kind}: {verdict.detail}")
 
                 await self.office.write(job)
@@ -458,9 +478,34 @@ class RunActor:
         self.office.trip(txn, self.account, trips)
         return result
 
+    def _state(self) -> HaltState:
+        """The strictest of the halts in force and the block of a run that is cut off."""
+        halt = self.office.accounts.halt_of(self.account, self.run)
+        return strictest(halt, HaltState.REDUCING) if self.run in self.office.accounts.blocks else halt
+
+    async def _cut_off(self, code: str, text: str) -> None:
+        """T7: entries end and wait, exits stay, until the first fresh bar; no person is needed for that."""
+        block = {FEED: FEED_LOST}.get(code, RUNNER_LOST)
+        self.office.accounts.blocks[self.run] = (block,)
+        await self.office.write(
+            lambda txn: self.office.alert(
+                txn, "disconnect", self.run, f"{block} after {STREAK} tries: {text}"
+            )
+        )
+
+    async def _reconnected(self) -> None:
+        """A fresh bar: the block is over."""
+        if self.office.accounts.blocks.pop(self.run, None) is None:
+            return
+        self.office.log("run_reconnected", run=self.run)
+        async with self.lock:
+            await self._apply_halt(self._state())
+
     async def _back_off(self, code: str, text: str) -> None:
         self.streak += 1
-        pause_s = min(0.25 * 2**self.streak, 60.0)
+        pause_s = backoff_s(code, self.streak)
+        if self.streak == STREAK:
+            await self._cut_off(code, text)
         self.office.log("run_retry", "warning", self.run, code=code, text=text, streak=self.streak)
         await self.office.note_retry(self.run, code, text, pause_s)
         await asyncio.sleep(pause_s)

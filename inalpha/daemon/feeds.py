@@ -1,16 +1,20 @@
-"""Bars for runs: a replay belongs to its run, a growing file is read once for all runs of its market."""
+"""Bars for runs: a replay or a simulation belongs to its run, a growing file is read once for all of its market."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from decimal import Decimal
+from itertools import dropwhile
 from pathlib import Path
 from typing import Protocol
 
 from inalpha.market.feedspec import FeedSpec, file_sha256
 from inalpha.market.rawbar import RawBar
 from inalpha.market.sources.file import FileSource, read_csv
+from inalpha.market.sources.sim import Delivery, SimMarket, parse_sim
 from inalpha.market.timeframes import parse_timeframe
 from inalpha.model.errors import Refused
 
@@ -22,7 +26,7 @@ class Feed(Protocol):
     """Raw bars in order. None from next(): a finite feed is consumed.
 
     clock_ns: the source's clock, on which people's approvals are dated. closed_by_ns: the clock by which
-    the gate judges whether a bar is closed.
+    the gate judges whether a bar is closed. backfill: what the source has of a gap, asked once.
     """
 
     async def next(self) -> tuple[RawBar, int] | None: ...
@@ -33,6 +37,8 @@ class Feed(Protocol):
 
     def delivered(self, close_time_ns: int) -> None: ...
 
+    def backfill(self, from_ns: int, to_ns: int) -> list[RawBar]: ...
+
     def close(self) -> None: ...
 
 
@@ -40,47 +46,59 @@ def _is_after(raw: RawBar, after_open_ns: int | None) -> bool:
     return after_open_ns is None or raw.open_ns is None or raw.open_ns > after_open_ns
 
 
-class ReplayFeed:
-    """A file against wall time. The clock stands at the last delivered close, so a held replay is not late.
+class PacedFeed:
+    """A finite list of deliveries against wall time, with a clock of its own: a held one is not late.
 
-    after_open_ns: bars up to this open time were consumed before (a restarted run).
+    The clock stands where the last delivery put it. failing counts the reads that already failed, by open
+    time, across the feeds of one run: a source that fails twice does not fail for ever.
     """
 
     def __init__(
         self,
-        spec: FeedSpec,
-        bars: list[RawBar],
-        after_open_ns: int | None,
+        deliveries: list[Delivery],
+        speed: Decimal | None,
         may_go_on: Callable[[], asyncio.Event],
+        backfill: Callable[[int, int], list[RawBar]] | None = None,
+        failing: Counter[int] | None = None,
     ) -> None:
-        self._bars = [bar for bar in bars if _is_after(bar, after_open_ns)]
-        self._timeframe_ns = parse_timeframe(spec.timeframe).ns
+        self._deliveries = deliveries
         self._index = 0
-        self._pause_s = 0.0 if spec.speed is None else 1.0 / float(spec.speed)
+        self._pause_s = 0.0 if speed is None else 1.0 / float(speed)
         self._due = time.monotonic()
-        self._clock_ns = 0
+        self._clock_ns = self._closed_by_ns = 0
         self._may_go_on = may_go_on
+        self._backfill = backfill
+        self._failing = Counter[int]() if failing is None else failing
 
     async def next(self) -> tuple[RawBar, int] | None:
         await self._pace()
-        if self._index >= len(self._bars):
+        if self._index >= len(self._deliveries):
             return None
-        bar = self._bars[self._index]
+        made = self._deliveries[self._index]
+        if made.is_fatal:
+            raise Refused(FEED_GONE, "the source refuses for good.", "Start a run on another source.")
+        open_ns = made.bar.open_ns or 0
+        if self._failing[open_ns] < made.failures:
+            self._failing[open_ns] += 1
+            raise ConnectionError("the source closed the connection")
         self._index += 1
-        return bar, 0
+        self._closed_by_ns = made.now_ns
+        return made.bar, made.received_ns
 
     def clock_ns(self) -> int:
         return self._clock_ns
 
     def closed_by_ns(self, raw: RawBar) -> int:
-        """Every bar of a file of the past is closed."""
-        return (raw.open_ns or 0) + self._timeframe_ns
+        return self._closed_by_ns
 
     def delivered(self, close_time_ns: int) -> None:
-        self._clock_ns = close_time_ns
+        self._clock_ns = max(close_time_ns, self._closed_by_ns)
+
+    def backfill(self, from_ns: int, to_ns: int) -> list[RawBar]:
+        return self._backfill(from_ns, to_ns) if self._backfill else []
 
     def close(self) -> None:
-        self._bars = []
+        self._deliveries = []
 
     async def _pace(self) -> None:
         gate = self._may_go_on()
@@ -188,6 +206,10 @@ class FileFeed:
     def delivered(self, close_time_ns: int) -> None:
         """The host's clock runs by itself."""
 
+    def backfill(self, from_ns: int, to_ns: int) -> list[RawBar]:
+        """The file holds nothing that was not read: what is missing may still be written, late."""
+        return []
+
     def close(self) -> None:
         self._release()
 
@@ -197,9 +219,21 @@ class FeedHub:
 
     def __init__(self) -> None:
         self._tails: dict[tuple[str, str, str], FileTail] = {}
+        self._failing: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
-    def open(self, spec: FeedSpec, after_open_ns: int | None, may_go_on: Callable[[], asyncio.Event]) -> Feed:
-        """A feed for one run. Raises Refused when a replay's file is gone or is another one."""
+    def open(
+        self, run: str, spec: FeedSpec, after_open_ns: int | None, may_go_on: Callable[[], asyncio.Event]
+    ) -> Feed:
+        """A feed for one run, behind the bar that it consumed last.
+
+        Raises Refused when a replay's file is gone or is another one.
+        """
+        if spec.kind == "sim":
+            market = SimMarket(parse_sim(spec.path), spec.instrument, parse_timeframe(spec.timeframe))
+            deliveries = list(
+                dropwhile(lambda made: not _is_after(made.bar, after_open_ns), market.deliveries)
+            )
+            return PacedFeed(deliveries, spec.speed, may_go_on, market.backfill, self._failing[run])
         if spec.kind == "replay":
             path = Path(spec.path)
             if not path.is_file() or file_sha256(path) != spec.data_sha256:
@@ -208,7 +242,10 @@ class FeedHub:
                     f"{path} is missing or is not the file that the mandate names.",
                     "Restore the file, or start a new run.",
                 )
-            return ReplayFeed(spec, read_csv(path), after_open_ns, may_go_on)
+            timeframe_ns = parse_timeframe(spec.timeframe).ns
+            closes = ((bar, (bar.open_ns or 0) + timeframe_ns) for bar in read_csv(path))
+            deliveries = [Delivery(bar, at, at) for bar, at in closes if _is_after(bar, after_open_ns)]
+            return PacedFeed(deliveries, spec.speed, may_go_on)
         key = (spec.path, spec.symbol, spec.timeframe)
         tail = self._tails.setdefault(key, FileTail(spec))
         tail.readers += 1
@@ -217,7 +254,7 @@ class FeedHub:
 
     def history(self, spec: FeedSpec, before_ns: int, count: int) -> list[RawBar]:
         """The last bars of a growing file that had closed before a time: what indicators warm up on."""
-        if spec.kind == "replay":
+        if spec.is_finite:
             return []
         timeframe_ns = parse_timeframe(spec.timeframe).ns
         bars = read_csv(Path(spec.path))

@@ -27,6 +27,7 @@ class VerdictKind(StrEnum):
     OFF_TICK = "OFF_TICK"
 
 
+_GAPS_KEPT = 100  # a bar that comes later than a hundred gaps is just out of order
 PASSING = frozenset({VerdictKind.ACCEPTED, VerdictKind.GAP})
 
 
@@ -76,6 +77,17 @@ class BarGate:
         self.last_open_ns = last_open_ns
         self.sequence = 0
         self._was_away = last_open_ns is not None
+        self._gaps: list[tuple[int, int]] = []
+
+    def gap_before(self, raw: RawBar) -> tuple[int, int] | None:
+        """[from, to) of the trading time that this bar would leap over; None where it follows on."""
+        if self.last_open_ns is None or raw.open_ns is None:
+            return None
+        from_ns = self.last_open_ns + self.timeframe.ns
+        expected = raw.open_ns > from_ns and missing_bars(
+            self.calendar, from_ns, raw.open_ns, self.timeframe.ns
+        )
+        return (from_ns, raw.open_ns) if expected else None
 
     def offer(self, raw: RawBar, now_ns: int, sequence: int | None = None) -> Verdict:
         """The verdict on one bar. now_ns: the source's clock; sequence: the number an accepted bar gets."""
@@ -129,8 +141,11 @@ class BarGate:
     def _not_newer(self, bar: Bar, last_open_ns: int) -> Verdict:
         when = str(utc_from_ns(bar.open_time_ns))
         if bar.open_time_ns < last_open_ns:
+            is_late = any(start <= bar.open_time_ns < end for start, end in self._gaps)
             text = f"{when} is before the last accepted bar {utc_from_ns(last_open_ns)}"
-            return Verdict(VerdictKind.OUT_OF_ORDER, None, text, "time", when)
+            text += ": it was missing, and late" if is_late else ""
+            cause = "late" if is_late else ""
+            return Verdict(VerdictKind.OUT_OF_ORDER, None, text, "time", when, cause=cause)
         last = self.last
         if last is None or _values(bar) == _values(last):
             return Verdict(VerdictKind.DUPLICATE, None, f"{when} again, same values", "time", when)
@@ -148,6 +163,8 @@ class BarGate:
         expected = missing_bars(self.calendar, expected_ns, bar.open_time_ns, self.timeframe.ns)
         cause = self._cause(expected)
         self._was_away = False
+        if expected:
+            self._gaps = [*self._gaps[1 - _GAPS_KEPT :], (expected_ns, bar.open_time_ns)]
         missing = expected or absent
         return Verdict(
             VerdictKind.GAP, bar, f"{missing} bars missing ({cause})", missing=missing, cause=cause

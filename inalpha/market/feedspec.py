@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from inalpha.market.sources.sim import parse_sim
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.instrument import Instrument
 
-KINDS = ("file", "replay")
+KINDS = ("file", "replay", "sim")
 MAX_SPEED = Decimal(100_000)
 
 
 def _usage(message: str) -> InalphaError:
-    fix = "Use file:PATH or replay:PATH@SPEED (bars per second, or max)."
+    fix = "Use file:PATH, replay:PATH@SPEED (bars per second, or max) or sim:SEED?key=value&…."
     return InalphaError("FEED_SPEC", message, fix, exit_code=EXIT_USAGE)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedSpec:
     """One feed of one market. speed: bars per second, None for max or where it has no meaning.
+
+    path: of the file; for a simulation its seed and script, which are its content.
 
     data_sha256: of the file's bytes for a replay (its content is fixed), "" for a growing file.
     """
@@ -41,12 +44,18 @@ class FeedSpec:
     @property
     def name(self) -> str:
         """Label for people: the file's name, ASCII, at most 64 characters."""
-        text = Path(self.path).name.encode("ascii", "replace").decode().replace("?", "_").replace(" ", "_")
+        text = (
+            (self.path if self.kind == "sim" else Path(self.path).name)
+            .encode("ascii", "replace")
+            .decode()
+            .replace("?", "_")
+            .replace(" ", "_")
+        )
         return text[:64] or "file"
 
     @property
     def is_finite(self) -> bool:
-        return self.kind == "replay"
+        return self.kind in ("replay", "sim")
 
     def canonical(self) -> str:
         """The signed text."""
@@ -89,25 +98,31 @@ class FeedSpec:
         )
 
 
-def split_feed(text: str) -> tuple[str, Path, Decimal | None]:
-    """Kind, absolute path and speed of a `--feed` text. Raises InalphaError (usage)."""
+def split_feed(text: str) -> tuple[str, str, Decimal | None]:
+    """Kind, absolute path (a simulation: its script) and speed of a `--feed` text. Raises InalphaError (usage)."""
     kind, colon, rest = text.partition(":")
     if not colon or kind not in KINDS:
         raise _usage(f"the feed {text!r} is none of {', '.join(KINDS)}.")
+    if kind == "sim":
+        return kind, rest, parse_sim(rest).speed
     if kind == "file":
-        return kind, Path(rest).expanduser().absolute(), None
+        return kind, _absolute(rest), None
     path, at, speed = rest.rpartition("@")
     if not at:
         path, speed = rest, "max"
     if speed == "max":
-        return kind, Path(path).expanduser().absolute(), None
+        return kind, _absolute(path), None
     try:
         value = Decimal(speed)
     except InvalidOperation as error:
         raise _usage(f"the speed {speed!r} is no number.") from error
     if not value.is_finite() or not 0 < value <= MAX_SPEED:
         raise _usage(f"the speed {speed} is outside 0 to {MAX_SPEED}.")
-    return kind, Path(path).expanduser().absolute(), value
+    return kind, _absolute(path), value
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def file_sha256(path: Path) -> str:

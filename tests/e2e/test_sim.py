@@ -1,0 +1,68 @@
+"""Paper trading on the simulated market: every accident on record, nothing traded on what is stale or forming."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from support.installation import Installation, until
+
+EAGER = """from inalpha import Strategy
+
+
+class Eager(Strategy):
+    def on_bar(self, bar):
+        if self.orders:
+            return
+        if self.position.is_flat:
+            self.buy(1, reason="in")
+        else:
+            self.close(reason="out")
+"""
+SCRIPT = (
+    "sim:7?bars=80&gap=10:2&late=20&duplicate=25&revision=30&bad=35&forming=40&backfill=45:2"
+    "&downtime=50:6&error=62:2&skew=70:-30"
+)
+
+
+def start(home: Installation, candidate: str, feed: str, symbol: str) -> str:
+    started: str = home.json(
+        "run", "start", candidate, "--symbol", symbol, "--timeframe", "1h", "--feed", feed, "--allocation", "50000"
+    )["run"]  # fmt: skip
+    return started
+
+
+def anomalies(home: Installation, run: str) -> list[tuple[str, str]]:
+    entries = [json.loads(line) for line in home("run", "log", run, "--json").splitlines()]
+    return [(each["input"]["kind"], each["input"]["detail"]) for each in entries if each["kind"] == "anomaly"]
+
+
+def test_every_accident_is_on_record_and_the_run_goes_on(installation: Installation, tmp_path: Path) -> None:
+    home = installation
+    (tmp_path / "eager.py").write_text(EAGER)
+    candidate = home.promote(tmp_path / "eager.py")
+    run = start(home, candidate, SCRIPT, "SIMA")
+    home("run", "wait", run, "--timeout", "60")
+    shown = home.json("run", "show", run)
+    assert (shown["state"], shown["reason"], shown["bars"]) == ("stopped", "feed_ended", 80 - 2 - 1)
+    found = anomalies(home, run)
+    assert [kind for kind, _ in found] == [
+        "GAP", "GAP", "OUT_OF_ORDER", "DUPLICATE", "REVISION", "BAD_OHLC"
+    ]  # fmt: skip
+    assert "late" in found[2][1]
+    codes = {each["code"] for each in home.items("decisions", "--run", run) if each["code"]}
+    assert "STALE_BAR" in codes  # decided on bars that came hours after their close
+    assert home.json("replay", run)["divergence"] is None
+    assert home.json("parity", run)["schema"] == 1
+    home("audit", "verify")
+
+
+def test_a_source_that_refuses_for_good_fails_the_run_at_once(
+    installation: Installation, tmp_path: Path
+) -> None:
+    home = installation
+    (tmp_path / "eager.py").write_text(EAGER)
+    run = start(home, home.promote(tmp_path / "eager.py"), "sim:7?bars=30&fatal=10", "SIMB")
+    until(lambda: home.json("run", "show", run)["state"] == "failed", what="the refusal")
+    assert home.json("run", "show", run)["reason"] == "FEED_REFUSED"
+    assert home.json("run", "show", run)["bars"] == 10
