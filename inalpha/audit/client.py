@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -109,7 +110,7 @@ def _remember(tree: merkle.Tree, signer: Signer, memory: Path | None) -> None:
         return
     make_private(memory)
     path = _path(signer, memory)
-    temporary = path.with_suffix(f".{os.getpid()}.part")
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     temporary.write_text(json.dumps({"root": tree.root().hex(), "size": tree.size}))
     with contextlib.suppress(OSError):
         os.chmod(temporary, 0o600)
