@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -9,24 +10,26 @@ from inalpha.model.bar import utc_from_ns
 from inalpha.model.money import E8
 from inalpha.research import returns as series
 from inalpha.research.backtest import BacktestResult
-from inalpha.research.metrics import Metric, buy_and_hold
-from inalpha.research.svg import Line, Mark, chart
+from inalpha.research.metrics import RISK_FREE_RATE, Metric, buy_and_hold, periods_per_year
+from inalpha.research.svg import STYLE, Line, Mark, chart
 from inalpha.research.text import metric_text
 
 MAX_MARKS = 2000
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-_STYLE = """
+_STYLE = (
+    STYLE
+    + """
 :root { color-scheme: light dark; }
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 960px; margin: 2rem auto; padding: 0 1rem; }
-svg { width: 100%; font-size: 11px; margin: .5rem 0; }
-svg text { fill: currentColor; } svg .title { font-weight: 600; }
-svg line { stroke: currentColor; stroke-opacity: .15; } svg polyline { fill: none; stroke-width: 1.3; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; margin: 1rem 0; }
-td, th { padding: .2rem .5rem; text-align: right; border-bottom: 1px solid #8884; }
-td:first-child, th:first-child, td.note { text-align: left; } .note { opacity: .7; }
-.bad { color: #b3403a; } code { word-break: break-all; }
+.wide { overflow-x: auto; } .wide table { font-size: 13px; }
+td, th { padding: .2rem .5rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
+td:first-child, th:first-child, td.note { text-align: left; } td.note { white-space: normal; }
+.note { opacity: .75; } .bad { color: var(--sell); } .total { font-weight: 600; } code { word-break: break-all; }
+@media print { body { max-width: none; margin: 0; } svg, tr { break-inside: avoid; } }
 """
+)
 
 
 def report_html(result: BacktestResult, metrics: Sequence[Metric]) -> str:
@@ -40,7 +43,7 @@ def report_html(result: BacktestResult, metrics: Sequence[Metric]) -> str:
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
         f"<p>Fills {spec.fill}, fee {escape(spec.fee.text)}, slippage {escape(spec.slippage.text)}, "
         f"opening cash {spec.opening_cash_e8 / E8:,.2f} {escape(spec.instrument.currency)}.</p>{error}"
-        f"<ul>{notes}</ul>{_charts(result)}{_months(result)}{_table(metrics)}"
+        f"<ul>{notes}</ul>{_charts(result)}{_months(result)}{_table(metrics, result)}"
         f'<p class="note">Strategy <code>{escape(spec.strategy_sha256)}</code><br>'
         f"data <code>{escape(spec.data_sha256)}</code><br>head <code>{escape(result.head)}</code></p>"
         "</body></html>\n"
@@ -50,18 +53,21 @@ def report_html(result: BacktestResult, metrics: Sequence[Metric]) -> str:
 def _charts(result: BacktestResult) -> str:
     if not result.times_ns:
         return "<p>No bar was consumed.</p>"
-    labels = (f"{utc_from_ns(result.times_ns[0]):%Y-%m-%d}", f"{utc_from_ns(result.times_ns[-1]):%Y-%m-%d}")
+    times, money = result.times_ns, result.spec.instrument.currency
     equity = [value / E8 for value in result.equity_e8]
     held = [value / E8 for value in buy_and_hold(result)]
     depth = [value * 100 for value in series.drawdowns(result.equity_e8)]
     tick = result.spec.instrument.tick_e8
     prices = [ticks * tick / E8 for ticks in result.close_ticks]
     marks = [Mark(f.bar, f.price_ticks * tick / E8, f.side > 0) for f in result.fills[:MAX_MARKS]]
-    lines = [Line("buy and hold", held, "#8a8f98"), Line("strategy", equity, "#2f6fb3")]
+    lines = [Line("buy and hold", held, "held"), Line("strategy", equity, "strategy")]
+    left = len(result.fills) - len(marks)
+    cut = f'<p class="note">The first {MAX_MARKS} fills are drawn, {left} are not.</p>' if left else ""
     return (
-        chart("Equity", lines, labels)
-        + chart("Drawdown, %", [Line("", depth, "#b3403a")], labels)
-        + chart("Price and fills", [Line("close", prices, "#6b7280")], labels, marks)
+        chart(f"Equity, {money}", lines, times)
+        + chart("Drawdown", [Line("", depth, "loss")], times, filled=True, unit=" %")
+        + chart(f"Close and fills, {money}", [Line("", prices, "held")], times, marks)
+        + cut
     )
 
 
@@ -82,28 +88,31 @@ def monthly_returns(result: BacktestResult) -> dict[tuple[int, int], float]:
 
 def _months(result: BacktestResult) -> str:
     found = monthly_returns(result)
-    head = "".join(f"<th>{name}</th>" for name in _MONTHS)
+    head = "".join(f"<th>{name}</th>" for name in [*_MONTHS, "Year"])
     rows = []
     for year in sorted({year for year, _ in found}):
-        cells = []
-        for month in range(1, 13):
-            value = found.get((year, month))
-            cells.append(_month_cell(value))
-        rows.append(f"<tr><td>{year}</td>{''.join(cells)}</tr>")
-    return f"<h2>Monthly returns, %</h2><table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
+        values = [found.get((year, month)) for month in range(1, 13)]
+        total = math.prod(1 + value for value in values if value is not None) - 1
+        cells = "".join(map(_month_cell, values)) + _month_cell(total, "total")
+        rows.append(f"<tr><td>{year}</td>{cells}</tr>")
+    table = f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
+    return f'<h2>Monthly returns, %</h2><div class="wide">{table}</div>'
 
 
-def _month_cell(value: float | None) -> str:
+def _month_cell(value: float | None, kind: str = "") -> str:
     if value is None:
         return "<td></td>"
-    kind = ' class="bad"' if value < 0 else ""
-    return f"<td{kind}>{value * 100:.1f}</td>"
+    # A month without a position is 0.0, not -0.0.
+    shown = f"{round(value * 100, 1) + 0.0:.1f}".replace("-", "−")
+    classes = f"{kind} {'bad' if value < 0 else ''}".strip()
+    return f'<td class="{classes}">{shown}</td>' if classes else f"<td>{shown}</td>"
 
 
-def _table(metrics: Sequence[Metric]) -> str:
+def _table(metrics: Sequence[Metric], result: BacktestResult) -> str:
     rows = "".join(
         f"<tr><td>{escape(metric.name.replace('_', ' '))}</td><td>{escape(metric_text(metric))}</td>"
         f'<td class="note">{escape(metric.definition)}</td></tr>'
         for metric in metrics
     )
-    return f"<h2>Figures</h2><table>{rows}</table>"
+    basis = f"{periods_per_year(result):g} periods a year, risk-free rate {RISK_FREE_RATE:g}."
+    return f'<h2>Figures</h2><p class="note">{basis} A dash is undefined.</p><table>{rows}</table>'

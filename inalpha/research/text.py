@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.money import text_from_e8
 from inalpha.research.backtest import BacktestResult
-from inalpha.research.metrics import Metric
+from inalpha.research.metrics import RISK_FREE_RATE, Metric, periods_per_year
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII = "_.-=^"
@@ -55,6 +55,9 @@ def report_text(result: BacktestResult, metrics: Sequence[Metric], *, ascii_only
     for index in range(half):
         right = cells[index + half] if index + half < len(cells) else ""
         lines.append(f"{cells[index]}   {right}".rstrip())
+    lines.append(
+        f"{periods_per_year(result):g} periods a year, risk-free rate {RISK_FREE_RATE:g}; definitions in report.html"
+    )
     for title, counter in (("denied", result.denials), ("exits", result.exits)):
         if counter:
             told = ", ".join(f"{name} {count}" for name, count in counter.most_common(5))
