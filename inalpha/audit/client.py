@@ -47,9 +47,11 @@ def sign_gate(
 
     memory: the directory (HOME/clients) that holds the last seen (size, root) per ledger and signer.
     """
+    # Read before the tree: this person may sign elsewhere at the same time, and only see a larger one.
+    seen = _last_seen(signer, memory)
     origin, last_ts = _tail(reader)
     tree = tree_of(reader)
-    _demand_consistency(tree, signer, memory)
+    _demand_consistency(tree, seen)
     # The ledger's time never runs back: a note signed on a clock that was set back must still fit it.
     now = max(time.time_ns() // 1000, last_ts)
     text = gate.gate_text(
@@ -87,16 +89,22 @@ def _path(signer: Signer, memory: Path) -> Path:
     return memory / f"seen-{signer.vkey.id.hex()}.json"
 
 
-def _demand_consistency(tree: merkle.Tree, signer: Signer, memory: Path | None) -> None:
+def _last_seen(signer: Signer, memory: Path | None) -> tuple[int, bytes] | None:
     if memory is None or not _path(signer, memory).exists():
-        return
+        return None
     try:
         seen = json.loads(_path(signer, memory).read_bytes())
-        size, root = int(seen["size"]), bytes.fromhex(seen["root"])
+        return int(seen["size"]), bytes.fromhex(seen["root"])
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
             "SEEN_TREE", "the note of the last seen tree is spoiled.", "Verify, then remove it."
         ) from error
+
+
+def _demand_consistency(tree: merkle.Tree, seen: tuple[int, bytes] | None) -> None:
+    if seen is None:
+        return
+    size, root = seen
     if size > tree.size or tree.root(size) != root:
         raise IntegrityError(
             "HISTORY_CHANGED",
