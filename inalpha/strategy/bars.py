@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from inalpha.model.bar import Bar
-from inalpha.model.money import E8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,24 +25,18 @@ class BarMemory:
     def __init__(self) -> None:
         self.bars: deque[Bar] = deque(maxlen=HISTORY_LIMIT)
 
-    def frame(self, n: int) -> pd.DataFrame:
+    def frame(self, n: int, columns: Sequence[str] = COLUMNS) -> pd.DataFrame:
         """The last n bars (fewer where there are fewer). Raises ValueError outside 1..HISTORY_LIMIT."""
+        import numpy as np
         import pandas as pd
 
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= HISTORY_LIMIT:
             raise ValueError(f"history({n!r}): a whole number from 1 to {HISTORY_LIMIT}")
         bars = self._last(n)
-        index = pd.to_datetime([bar.open_time_ns for bar in bars], unit="ns", utc=True)
-        return pd.DataFrame(
-            {
-                "open": [bar.open for bar in bars],
-                "high": [bar.high for bar in bars],
-                "low": [bar.low for bar in bars],
-                "close": [bar.close for bar in bars],
-                "volume": [bar.volume_e8 / E8 for bar in bars],
-            },
-            index=index.rename("time"),
-        )
+        # From integers, not through pandas' parser, which would take a third of the time.
+        opened = np.array([bar.open_time_ns for bar in bars], dtype="M8[ns]")
+        index = pd.DatetimeIndex(opened, name="time").tz_localize("UTC")
+        return pd.DataFrame({name: [getattr(bar, name) for bar in bars] for name in columns}, index=index)
 
     def _last(self, n: int) -> list[Bar]:
         length = len(self.bars)

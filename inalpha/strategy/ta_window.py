@@ -67,5 +67,7 @@ class TaWindow:
         return found
 
     def _compute(self) -> float | None:
-        last = float(self.apply(self._memory.frame(self.lookback)).iloc[-1])
+        last = float(
+            self.apply(self._memory.frame(self.lookback, tuple(dict.fromkeys(self.columns)))).iloc[-1]
+        )
         return None if math.isnan(last) else last
