@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from inalpha.execution import lines, plans
+from inalpha.kernel.decide import GUARD_N
 from inalpha.kernel.journal import bar_members, canonical
 from inalpha.kernel.records import CommandResult, Decision, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.ledger.txn import Txn
@@ -24,7 +25,6 @@ from inalpha.model.risk import Refusal
 RUNNER = "system:live_runner"
 RISK = "system:risk"
 DAEMON = "system:daemon"
-GUARD_INTENT = ":guard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _write_plan(txn: Txn, facts: RunFacts, decision: Decision) -> str:
         intent=intent_id(facts.run, order.intent),
         mandate_sha256=facts.mandate_sha256,
     )
-    plan = plans.create_plan(txn, body, RISK if decision.intent.endswith(GUARD_INTENT) else RUNNER)
+    plan = plans.create_plan(txn, body, RISK if decision.n == GUARD_N else RUNNER)
     refusal = decision.refusals[0] if decision.refusals else None
     write_risk(txn, plan, facts.rules_sha256, refusal)
     if refusal is not None:

@@ -12,13 +12,17 @@ from inalpha.model.bar import Bar
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side
 from inalpha.model.risk import AccountContext, Refusal, Stage
 from inalpha.model.states import HaltState
-from inalpha.model.step import Intent, StepReply
+from inalpha.model.step import MAX_INTENTS, Intent, StepReply
 
 if TYPE_CHECKING:
     from inalpha.kernel.kernel import Kernel
 
-GUARD_SUFFIX = "guard"
+GUARD_N = MAX_INTENTS  # the number behind a strategy's own 0 to MAX_INTENTS - 1
 _DENIED_BY_EXCHANGE = ("SHORT_NOT_ALLOWED", "NOTHING_TO_REDUCE")
+_GUARD_PENDING = Refusal(
+    "GUARD_EXIT_PENDING", "guard", None, None, "order", "position_guard",
+    "the guard is closing this position; entries wait until it is flat.",
+)  # fmt: skip
 
 
 class Decider:
@@ -45,7 +49,7 @@ class Decider:
         """The guard's reduce_only market exit for the whole position; one at a time."""
         kernel = self._kernel
         book = kernel.book
-        if any(order.id.endswith(f":{GUARD_SUFFIX}") for order in kernel.orders):
+        if self._guard_works():
             return ()
         if context.halt.severity >= HaltState.HALTED.severity:
             return ()
@@ -55,7 +59,7 @@ class Decider:
         kernel.trips += 1
         side = Side.SELL if book.lots > 0 else Side.BUY
         order = OrderRequest(
-            f"{bar.sequence}:{GUARD_SUFFIX}",
+            f"{bar.sequence}:{GUARD_N}",
             side,
             OrderType.MARKET,
             abs(book.lots),
@@ -63,9 +67,16 @@ class Decider:
             reason=rule,
         )
         raw = Intent(
-            -1, "order", order.side.text, kernel.spec.instrument.quantity_text(abs(book.lots)), reason=rule
+            GUARD_N,
+            "order",
+            order.side.text,
+            kernel.spec.instrument.quantity_text(abs(book.lots)),
+            reason=rule,
         )
         return (self._place(order, raw, bar, context, is_guard=True),)
+
+    def _guard_works(self) -> bool:
+        return any(order.id.endswith(f":{GUARD_N}") for order in self._kernel.orders)
 
     def _cancel(self, intent: Intent) -> None:
         """A finished or unknown order is left alone."""
@@ -77,7 +88,7 @@ class Decider:
     def _decide(self, intent: Intent, is_repeated: bool, bar: Bar, context: AccountContext) -> Decision:
         kernel = self._kernel
         order_id = f"{bar.sequence}:{intent.n}"
-        if is_repeated or intent.n < 0:
+        if is_repeated or not 0 <= intent.n < MAX_INTENTS:
             return self._deny(intent, order_id, None, "DUPLICATE_INTENT")
         if intent.action != "order":
             return self._deny(intent, order_id, None, "BAD_ACTION")
@@ -99,9 +110,11 @@ class Decider:
             refusals = kernel.risk.check(order, view, Stage.ADVICE)
             if not refusals and disposition is Disposition.WORKING:
                 refusals = kernel.risk.check(order, view, Stage.BINDING)
+        live = kernel.exchange.new_order(order, bar.close_ticks)
+        if live.is_entry(kernel.book.lots) and self._guard_works():
+            refusals = (*refusals, _GUARD_PENDING)
         if refusals:
             return self._deny(raw, order.intent, order, refusals[0].code, refusals)
-        live = kernel.exchange.new_order(order, bar.close_ticks)
         code = kernel.exchange.check_submit(live, bar.close_ticks)
         if code:
             return self._deny(raw, order.intent, order, code)

@@ -269,7 +269,7 @@ def test_the_guard_closes_after_the_strategy_ended_and_once() -> None:
     made.feed(FLAT)
     made.command("stop")
     result = made.feed((9000,) * 4)
-    assert [(d.intent, d.outcome) for d in result.decisions] == [("2:guard", "working")]
+    assert [(d.intent, d.outcome) for d in result.decisions] == [("2:16", "working")]
     assert made.feed((8900,) * 4).position_lots == 0
     assert made.fills[-1].reason == "HARD_STOP"
 

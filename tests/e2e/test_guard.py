@@ -1,0 +1,55 @@
+"""The position guard on a real paper account: its exit needs no strategy and no person, and is on the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.installation import Installation, until
+
+HOLD = """from inalpha import Strategy
+
+
+class Hold(Strategy):
+    def on_bar(self, bar):
+        if bar.sequence == 1:
+            self.buy(5, reason="in")
+        elif bar.sequence > 1 and not self.position.is_flat and not self.orders:
+            self.buy(1, reason="lower is cheaper")
+"""
+
+
+def falling(path: Path) -> Path:
+    closes = [100.0, 100.0, 100.0, 96.0, 91.0, 86.0, 79.0, 75.0, 75.0, 75.0]
+    rows = [
+        f"2024-01-{day:02},{before},{max(before, close)},{min(before, close)},{close},10000"
+        for day, (before, close) in enumerate(zip([100.0, *closes], closes, strict=False), start=1)
+    ]
+    path.write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("approval", ["machine", "human"])
+def test_a_loss_of_a_fifth_is_closed_by_the_guard(
+    installation: Installation, tmp_path: Path, approval: str
+) -> None:
+    home = installation
+    (tmp_path / "hold.py").write_text(HOLD)
+    candidate = home.promote(tmp_path / "hold.py")
+    run = home.run(candidate, falling(tmp_path / "FALL.csv"), "max", "FALL", "--approval", approval)
+    if approval == "human":
+        until(lambda: home.items("plan", "list", "--state", "pending"), what="the entry's plan")
+        home("plan", "approve", home.items("plan", "list", "--state", "pending")[0]["plan"])
+        until(lambda: home.json("run", "show", run)["bars"] > 2, what="bars after the entry")
+        while home.json("run", "show", run)["state"] == "running":
+            for plan in home.items("plan", "list", "--state", "pending"):
+                home("plan", "reject", plan["plan"], "--reason", "no more of it")
+    home("run", "wait", run, "--timeout", "30")
+    fills = home.items("fills")
+    assert [(fill["side"], fill["reason"]) for fill in fills][-1] == ("sell", "HARD_STOP")
+    assert fills[-1]["approved_by"] == "system:live_runner"
+    assert home.json("run", "show", run)["position"] == "0"
+    exits = [plan for plan in home.items("plan", "list") if plan["proposed_by"] == "system:risk"]
+    assert [plan["state"] for plan in exits] == ["executed"]
+    assert home.json("replay", run)["divergence"] is None
+    home("audit", "verify")
