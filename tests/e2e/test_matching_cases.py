@@ -16,9 +16,8 @@ def backtest(
 ) -> tuple[dict[str, object], list[dict[str, str]], list[dict[str, str]]]:
     """The summary, the fills and the orders of a strategy whose on_bar has this body."""
     lines = "\n".join(f"        {line}" for line in body.splitlines())
-    (tmp_path / "case.py").write_text(
-        f"from inalpha import Bar, Strategy\n\n\nclass Case(Strategy):\n    def on_bar(self, bar: Bar) -> None:\n{lines}\n"
-    )
+    head = "from inalpha import Bar, Strategy\n\n\nclass Case(Strategy):\n    def on_bar(self, bar: Bar) -> None:"
+    (tmp_path / "case.py").write_text(f"{head}\n{lines}\n")
     bars = tmp_path / "CASE.csv"
     text = ["time,open,high,low,close,volume", *(f"{when},{','.join(map(str, row))}" for when, row in rows)]
     bars.write_text("\n".join(text) + "\n")

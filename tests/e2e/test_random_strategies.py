@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.genomes import GENOME, backtest, bars_of, spec_of, write_bars
-from support.installation import Installation, until
+from support.installation import Installation
 
 from inalpha.kernel.replay import rebuild
 from inalpha.kernel.spec import RunSpec
