@@ -19,7 +19,7 @@ from inalpha.research.metrics import (
 )
 from inalpha.research.out_of_sample import Part, split
 from inalpha.research.resample import Intervals, intervals
-from inalpha.research.sensitivity import sensitivity
+from inalpha.research.sensitivity import Sensitivity, sensitivity
 from inalpha.research.trial import Trial
 
 CURVE_POINTS = 120
@@ -75,7 +75,7 @@ def figures(result: BacktestResult, trial: Trial, tried: Sequence[Tried]) -> Fig
             warnings.append(
                 f"{deflated.trials} of this lineage were tried: the best of so many may be chance"
             )
-    told.append(("sensitivity", "; ".join(near.warnings) or _steady(len(near.neighbours))))
+    told.append(("sensitivity", "; ".join(near.warnings) or _steady(near)))
     evidence: dict[str, Any] = {
         "metrics": metrics,
         "periods_per_year": periods,
@@ -134,8 +134,11 @@ def _ranges(found: Intervals) -> str:
     )
 
 
-def _steady(count: int) -> str:
-    return f"{count} neighbours tried, none turns it over" if count else "no numeric parameter to move"
+def _steady(found: Sensitivity) -> str:
+    if not found.neighbours:
+        return "no numeric parameter to move"
+    rest = f"; not moved: {', '.join(found.left_out)}" if found.left_out else ""
+    return f"{len(found.neighbours)} neighbours tried, none turns it over{rest}"
 
 
 def _deflated(found: Deflated) -> str:

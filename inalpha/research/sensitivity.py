@@ -15,7 +15,7 @@ from inalpha.research.metrics import equity_points, periods_per_year
 from inalpha.research.trial import Trial
 
 # A person waits for the gate, and one run of these takes about a third of a second.
-MAX_RUNS = 12
+MAX_RUNS = 8
 MAX_BARS = 2500
 STEP_SHARE = 0.1
 # A neighbour that keeps less than this part of the Sharpe ratio stands beyond a cliff.
@@ -36,12 +36,16 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Sensitivity:
-    """The candidate's own figures on these bars, its neighbours', and what about them should worry."""
+    """The candidate's own figures on these bars, its neighbours', and what about them should worry.
+
+    left_out: numeric parameters that the number of runs did not reach.
+    """
 
     bars: int
     total_return: float | None
     sharpe: float | None
     neighbours: tuple[Neighbour, ...]
+    left_out: tuple[str, ...]
     warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,7 +58,7 @@ def neighbours(params: Mapping[str, ParamValue], most: int = MAX_RUNS) -> list[t
     A step is a tenth of the value; for a whole number at least 1. It never crosses or reaches zero, where a
     window or a share loses its meaning; a value of 0 is left out.
     """
-    numbers = {name: value for name, value in params.items() if _is_number(value) and value != 0}
+    numbers = _numbers(params)
     for reach in (2, 1):
         found = [
             (name, moved, steps)
@@ -65,6 +69,10 @@ def neighbours(params: Mapping[str, ParamValue], most: int = MAX_RUNS) -> list[t
         if len(found) <= most:
             break
     return found[:most]
+
+
+def _numbers(params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
+    return {name: value for name, value in params.items() if _is_number(value) and value != 0}
 
 
 def _is_number(value: ParamValue) -> bool:
@@ -87,7 +95,11 @@ def sensitivity(trial: Trial, bars: Sequence[Bar]) -> Sensitivity:
     found = tuple(
         _neighbour(trial, bars, name, value, steps) for name, value, steps in neighbours(base.spec.params)
     )
-    return Sensitivity(len(bars), total, sharpe, found, tuple(_warnings(total, sharpe, found, base)))
+    moved = {near.name for near in found}
+    left_out = tuple(name for name in _numbers(base.spec.params) if name not in moved)
+    return Sensitivity(
+        len(bars), total, sharpe, found, left_out, tuple(_warnings(total, sharpe, found, base))
+    )
 
 
 def _neighbour(trial: Trial, bars: Sequence[Bar], name: str, value: ParamValue, steps: int) -> Neighbour:
