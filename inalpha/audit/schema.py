@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any
 
 from inalpha.audit.canonical import MAX_INTEGER, is_decimal, is_key
+from inalpha.audit.notes import NoteError, parse_vkey
 
 Check = Callable[[Any], bool]
 
@@ -187,6 +188,17 @@ def _is_param(value: Any) -> bool:
     return type(value) is bool
 
 
+def _is_vkey(value: Any) -> bool:
+    """A key whose id is its own: a later line that names it must find one that can be used."""
+    if not isinstance(value, str) or _VKEY.fullmatch(value) is None:
+        return False
+    try:
+        parse_vkey(value)
+    except NoteError:
+        return False
+    return True
+
+
 def _is_list(value: Any) -> bool:
     """[symbol, decimal] pairs, sorted by symbol, each symbol once, none of them flat."""
     if type(value) is not list:
@@ -210,7 +222,7 @@ _PLAIN: Mapping[str, Check] = {
     "account": is_account,
     "text": _matches(_TEXT),
     "b64": _matches(_BASE64),
-    "vkey": _matches(_VKEY),
+    "vkey": _is_vkey,
     "bool": lambda value: type(value) is bool,
     "note": lambda value: type(value) is str,
     "list": _is_list,

@@ -127,10 +127,10 @@ class _Verifier:
                     self.roots[self.tree.size] = self.tree.root()
                 if self.progress is not None and self.tree.size % 256 == 0:
                     self.progress(self.tree.size, total)
+            else:
+                self._check_last_transaction()
             if self.last is None:
                 report.fail("C4", 0, "there is no genesis line")
-            else:
-                self._check_last_transaction(self.last)
             ended = True
             for seq in self.signatures.finish()[:1]:
                 report.fail("C2", seq, "the signature does not hold")
@@ -212,7 +212,7 @@ class _Verifier:
             self.report.fail(violation.check, seq, violation.reason)
         self.folding = False
 
-    def _check_last_transaction(self, last: Event) -> None:
+    def _check_last_transaction(self) -> None:
         """Lines end where a transaction ended: nothing approved at rest, no intent without a decision."""
         if self.approved is not None:
             self._violated(
