@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,20 @@ def apply_params(
         if name not in known:
             raise BadParam(f"unknown parameter {name!r}; declared: {', '.join(known) or 'none'}")
         default = known[name]
-        is_whole_float = isinstance(default, float) and isinstance(given, int) and not isinstance(given, bool)
-        value = float(given) if is_whole_float and isinstance(given, int) else given
+        value = _as_float(given) if isinstance(default, float) else given
         if type(value) is not type(default) or not isinstance(value, int | str | float):
             raise BadParam(f"parameter {name!r} is {type(default).__name__}, got {value!r}")
         setattr(strategy, name, value)
         known[name] = value
     return known
+
+
+def _as_float(given: object) -> object:
+    """A float parameter's value: mandates and command lines write fractions as decimal text."""
+    if isinstance(given, str):
+        try:
+            number = float(given)
+        except ValueError:
+            return given
+        return number if math.isfinite(number) else given
+    return float(given) if isinstance(given, int) and not isinstance(given, bool) else given
