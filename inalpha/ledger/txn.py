@@ -31,7 +31,10 @@ MAX_DRIFT_US = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Where the chain stands: the state that a rollback forgets."""
+    """Where the chain stands: the state that a rollback forgets.
+
+    wall: the host's clock at the last line; behind ts once it was set back.
+    """
 
     size: int
     prev: str
@@ -40,6 +43,7 @@ class Tail:
     mono: int
     boot: str
     signer: Signer
+    wall: int
 
 
 @dataclass(slots=True)
@@ -187,7 +191,14 @@ class Txn:
         if gate_role(event.kind, event.actor, event.data) or event.kind in ("run.stop", "epoch.close"):
             self.publish = True
         self.tail = Tail(
-            event.seq + 1, leaf.hex(), event.epoch, event.ts, event.mono, event.boot, self.tail.signer
+            event.seq + 1,
+            leaf.hex(),
+            event.epoch,
+            event.ts,
+            event.mono,
+            event.boot,
+            self.tail.signer,
+            self.reading.wall_us,
         )
         return event.seq
 
@@ -203,10 +214,13 @@ class Txn:
         if self.leaves or not tail.size or reading.boot != tail.boot:
             return
         elapsed = reading.mono_us - tail.mono
-        if abs(self.now_us - tail.ts - elapsed) > MAX_DRIFT_US:
+        # Set back, the record's time stands still: lines in quick succession would never show it.
+        jumped = abs(reading.wall_us - tail.wall - elapsed) > MAX_DRIFT_US
+        parted = abs(self.now_us - tail.ts - elapsed) > MAX_DRIFT_US
+        if jumped or parted:
             data = {
                 "mono": max(reading.mono_us, 0),
                 "wall_after": reading.wall_us,
-                "wall_before": tail.ts + max(elapsed, 0),
+                "wall_before": (tail.wall if jumped else tail.ts) + max(elapsed, 0),
             }
             self._append(self._event("clock.step", "system:daemon", data, None, None, None), ())

@@ -192,7 +192,7 @@ class Ledger:
         self.origin, self.genesis = chain.origin, chain.genesis
         self._tree = chain.tree
         self._tail = Tail(
-            chain.tree.size, chain.prev, chain.epoch, chain.ts, chain.mono, chain.boot, signer
+            chain.tree.size, chain.prev, chain.epoch, chain.ts, chain.mono, chain.boot, signer, chain.ts
         )  # fmt: skip
         drop_orphans(self._blobs, chain.commits)
         self._head = HeadFile(self.home / "head")

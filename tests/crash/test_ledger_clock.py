@@ -64,7 +64,6 @@ def test_clock_moved_under_a_running_writer_is_told(tmp_path: Path, moved: str, 
         write()
         return any(b'"kind":"clock.step"' in entry for entry in entries(story.home))
 
-    # Back in time the ledger's own time stands still at first: the step is told once the two part by 0.9 s.
     until(is_told, what="the line that tells of the step")
     assert writer.stdin is not None
     writer.stdin.close()
@@ -85,3 +84,17 @@ def entries(home: Path) -> list[bytes]:
     found = [entry for (entry,) in conn.execute("SELECT entry FROM ev ORDER BY seq")]
     conn.close()
     return found
+
+
+def test_clock_set_back_is_told_once_between_quick_lines(tmp_path: Path) -> None:
+    """The record's own time stands still then, so its lines alone would never part from the boot clock."""
+    clock = TestClock()
+    story = Story(tmp_path / "home", clock).create()
+    data = {"code": "X", "command": "y", "count": 1, "principal": "op:anna"}
+    clock.wall_us -= 3_600_000_000
+    for _ in range(5):
+        clock.advance(10_000)
+        story.do(lambda txn: txn.line("refusal", "system:daemon", data))
+    story.close()
+    assert sum(b'"kind":"clock.step"' in entry for entry in entries(story.home)) == 1
+    assert verify(story.home, story.genesis).reason is None
