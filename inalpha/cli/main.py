@@ -28,6 +28,7 @@ VERBS: dict[str, str] = {
     "walkforward": "walkforward",
     "lint": "backtest",
     "candidate": "candidates",
+    "feed": "feed",
     "run": "runs",
     "replay": "reexecute",
     "parity": "reexecute",
@@ -44,6 +45,7 @@ VERBS: dict[str, str] = {
     "agent": "keys",
     "audit": "audit",
     "prove": "audit",
+    "redteam": "redteam",
 }
 
 

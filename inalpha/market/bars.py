@@ -105,7 +105,7 @@ def load_bars(
     if calendar is not None:
         base = replace(base, calendar=calendar)
     if not keep_tick:
-        base = replace(base, tick_e8=_finest_tick(raws, base.tick_e8))
+        base = replace(base, tick_e8=finest_tick(raws, base.tick_e8))
     gate = BarGate(frame, base)
     bars, gaps, duplicates = _pass(raws, gate)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -154,7 +154,7 @@ def _inferred(raws: list[RawBar], path: Path) -> Timeframe:
     return found
 
 
-def _finest_tick(raws: list[RawBar], tick_e8: int) -> int:
+def finest_tick(raws: list[RawBar], tick_e8: int) -> int:
     """The stated tick, or the power of ten that every price stands on, whichever is finer."""
     places = 0
     for raw in raws:

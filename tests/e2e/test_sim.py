@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from support.installation import Installation, until
+from support.installation import DATA, Installation, inalpha, until
 
 EAGER = """from inalpha import Strategy
 
@@ -66,3 +66,17 @@ def test_a_source_that_refuses_for_good_fails_the_run_at_once(
     until(lambda: home.json("run", "show", run)["state"] == "failed", what="the refusal")
     assert home.json("run", "show", run)["reason"] == "FEED_REFUSED"
     assert home.json("run", "show", run)["bars"] == 10
+
+
+def test_feed_check_lists_gaps_with_their_causes_and_what_would_be_refused(tmp_path: Path) -> None:
+    found = inalpha(tmp_path / "none", "feed", "check", "sim:7?bars=40&gap=10:2&late=20&bad=30", "--json")
+    body = json.loads(found.stdout)
+    assert found.returncode == 1 and body["refused"] == 2 and body["bars"] == 37
+    assert [(note["verdict"], note["missing"], note["cause"]) for note in body["notes"]] == [
+        ("GAP", 2, "unknown"), ("GAP", 1, "unknown"), ("OUT_OF_ORDER", 0, "late"), ("BAD_OHLC", 0, "")
+    ]  # fmt: skip
+    goog = f"file:{DATA / 'GOOG-1d.csv'}"
+    whole = inalpha(tmp_path / "none", "feed", "check", goog, "--calendar", "XNYS", "--json")
+    assert whole.returncode == 0 and json.loads(whole.stdout)["notes"] == []
+    blind = inalpha(tmp_path / "none", "feed", "check", goog, "--calendar", "weekdays", "--json")
+    assert len(json.loads(blind.stdout)["notes"]) > 50  # holidays are gaps to a calendar that knows none
