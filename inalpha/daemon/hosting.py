@@ -87,7 +87,9 @@ class BusRunnerLink(RunnerLink):
 
 
 class HostChild:
-    """`python -m runners.host` as the daemon's child."""
+    """The runner host as the daemon's child: `python -m` with this program and the arguments below."""
+
+    program: tuple[str, ...] = ("runners.host",)
 
     def __init__(
         self, home: Home, office: Office, client: BusClient, run_dir: Path, instance: str, key: SigningKey
@@ -134,7 +136,7 @@ class HostChild:
         orphans = self._run_dir / ORPHANS
         slot = self._run_dir / "slots"
         command = [
-            sys.executable, "-P", "-m", "runners.host", "--child", "--name", HOST.removeprefix("host-"),
+            sys.executable, "-P", "-m", *self.program, "--child", "--name", HOST.removeprefix("host-"),
             "--bus", self._bus, "--instance", self._instance, "--epoch", str(self._office.ledger.epoch),
             "--token-file", str(slot / f"{HOST}.token"), "--key-file", str(slot / f"{HOST}.seed"),
             "--daemon-key", self._daemon_key, "--latch", str(self._home.latch), "--orphans", str(orphans),

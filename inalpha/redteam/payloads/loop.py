@@ -1,0 +1,8 @@
+"""Loops for ever."""
+
+# held by: deadline
+
+
+def attack(strategy, targets):
+    while True:
+        pass
