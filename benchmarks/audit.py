@@ -6,12 +6,15 @@ Run: python benchmarks/audit.py. Sides alternate, medians of paired ratios are p
 from __future__ import annotations
 
 import os
+import queue
 import sqlite3
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from itertools import cycle
 from pathlib import Path
 
@@ -56,6 +59,32 @@ class Bare:
         self.conn.execute("COMMIT")
 
 
+class Handed:
+    """The same through a queue and a future: what it costs that one thread owns the connection."""
+
+    def __init__(self, path: Path) -> None:
+        self._jobs: queue.SimpleQueue[tuple[list[tuple[bytes, bytes]], Future[None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._work, args=(path,))
+        self._thread.start()
+
+    def _work(self, path: Path) -> None:
+        bare = Bare(path)
+        while (job := self._jobs.get()) is not None:
+            bare.commit(job[0])
+            job[1].set_result(None)
+
+    def commit(self, rows: list[tuple[bytes, bytes]]) -> None:
+        done: Future[None] = Future()
+        self._jobs.put((rows, done))
+        done.result()
+
+    def close(self) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
+
 def timed(act: Callable[[], object], times: int) -> float:
     start = time.perf_counter()
     for _ in range(times):
@@ -87,6 +116,10 @@ def appends(root: Path) -> None:
     story.do(note)
     rows = last_rows(story, 1)
     compare("append, 1 line per durable commit", lambda: story.do(note), lambda: bare.commit(rows))
+
+    handed = Handed(root / "handed.db")
+    compare("  against a bare commit by a thread", lambda: story.do(note), lambda: handed.commit(rows))
+    handed.close()
 
     sha256 = story.do(lambda txn: txn.conn.execute("SELECT sha256 FROM candidate").fetchone()[0])
     run = story.start(story.mandate(sha256))
