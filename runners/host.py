@@ -240,7 +240,7 @@ class Host:
             source = base64.b64decode(body.source, validate=True)
             self._refuse_killed(down.run)
             await self._ensure_zygote()
-            demand_level(self._evidence, body.level)
+            demand_level(self._evidence, body.level, s.identity)
             loaded = await self._start(down, body, source, limits)
             self._send(down.run, down.seq, down.id, "loaded", loaded)
         except RunnerEnded as error:

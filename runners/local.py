@@ -132,7 +132,7 @@ class LocalSandbox:
         self._zygote.close()
 
 
-def demand_level(evidence: Evidence, wanted: str) -> None:
+def demand_level(evidence: Evidence, wanted: str, host: str = "HOST") -> None:
     """Raises RunnerEnded("isolation") naming the missing layers and the waiver."""
     measured = evidence.level
     if measured is not None and LEVELS.index(measured) <= LEVELS.index(wanted):
@@ -142,7 +142,7 @@ def demand_level(evidence: Evidence, wanted: str) -> None:
         "isolation",
         f"measured level {measured or 'none'}, {wanted} demanded"
         + (f"; not refused: {', '.join(n for n in allowed if n != 'control')}" if measured else ""),
-        f"An owner's waiver isolation.{measured}.HOST would be needed." if measured else "",
+        f"An owner's waiver isolation.{measured}.{host} would be needed." if measured else "",
     )
 
 

@@ -47,6 +47,9 @@ def status(ctx: click.Context, home_override: str | None, as_json: bool) -> None
     for host in found["hosts"]:
         click.echo(f"host    {host['name']}  pid {host['pid'] or '-'}  {host['level'] or 'not measured'}")
     click.echo(f"halt    {found['halt']}")
+    for waiver in found["waivers"]:
+        told = f"{waiver['run']} does without {waiver['rule']} until {waiver['expires_at']}"
+        click.secho(f"waiver  {told}", fg="red")
     click.echo(f"audit   {found['audit']['size']} lines, root {found['audit']['root']}")
     columns = ("run", "state", "pid", "bars", "last_bar")
     table([[run[name] for name in columns] for run in found["runs"]], columns)
@@ -57,6 +60,7 @@ def read_status(home: Home) -> dict[str, Any]:
     presence = find(home)
     with reading(home) as reader:
         row = readers.status(home.root, reader)
+        waived = readers.waivers(reader, time.time_ns() // 1000)
     states = {entry.state for entry in latch.read_rows(home.latch)}
     worst = max([row["halt"], *(state.value for state in states)], key=_severity)
     return {
@@ -80,6 +84,9 @@ def read_status(home: Home) -> dict[str, Any]:
                 "last_bar": iso(run["last_close"]),
             }
             for run in row["runs"]
+        ],
+        "waivers": [
+            {"run": item["run"], "rule": item["rule"], "expires_at": iso(item["expires"])} for item in waived
         ],
         "halt": worst,
         "pending": row["plans"]["pending"],

@@ -46,6 +46,7 @@ VERBS: dict[str, str] = {
     "audit": "audit",
     "prove": "audit",
     "redteam": "redteam",
+    "policy": "policy",
 }
 
 

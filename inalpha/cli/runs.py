@@ -219,6 +219,10 @@ def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dic
         "fees": money.fees if money else "0",
         "isolation": row["level"],
         "host": row["host"],
+        "waivers": [
+            {"rule": waiver["rule"], "expires_at": iso(waiver["expires"]), "seq": waiver["seq"]}
+            for waiver in readers.waivers(reader, time.time_ns() // 1000, row["run"])
+        ],
         "pid": found.runners.get(row["run"]) if found and row["is_live"] else None,
         "last_bar": iso(row["last_close"]),
         "started_by": row["started_by"],

@@ -18,6 +18,7 @@ from inalpha.daemon.feeds import Feed
 from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
 from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open
+from inalpha.execution.waivers import Waiver
 from inalpha.kernel.gateway import gateway_for
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
@@ -68,6 +69,7 @@ class RunActor:
         self.go = asyncio.Event()
         self.kernel: Kernel | None = None
         self.ended = False
+        self.waivers: list[Waiver] = []
         self.clock_ns: Callable[[], int] = lambda: 0
         self.streak = 0
         self._limits_sha256 = plan.rules.sha256
@@ -183,6 +185,10 @@ class RunActor:
     def has_expired(self, now_us: int) -> bool:
         """Whether the mandate's time is over, by the host's clock."""
         return now_us >= self.plan.expires_us
+
+    def waiver_over(self, now_us: int) -> Waiver | None:
+        """The first waiver that this run relies on and that has ended."""
+        return next((waiver for waiver in self.waivers if now_us >= waiver.expires), None)
 
     async def runner_ended(self, error: RunnerEnded) -> None:
         """The runner ended between bars: for good, or to come back by replay."""

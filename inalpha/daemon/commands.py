@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inalpha.audit.cosignature import check_cosignature
 from inalpha.daemon import evaluation, plans
 from inalpha.daemon.call import Body, Call
-from inalpha.execution import gates
+from inalpha.execution import gates, waivers
 from inalpha.execution.mandates import mandate_digest
 from inalpha.ledger.fold import account_of
 from inalpha.ledger.txn import Txn
@@ -20,6 +20,7 @@ from inalpha.market.feedspec import FeedSpec
 from inalpha.model.errors import EXIT_CONFIG, ConfigError, Refused
 from inalpha.model.states import HaltState
 from inalpha.risk.rules import is_loosening, load_rules
+from inalpha.risk.settings import Controls
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
@@ -116,6 +117,7 @@ async def start_run(office: Office, call: Call) -> Body:
         if office.halt_now(txn, str(mandate.get("account")), "") is HaltState.KILLED:
             raise Refused("KILLED", "no run starts while KILLED.", "inalpha resume SCOPE --reason TEXT")
         run = gates.start_run(txn, mandate, principal, gate, max_runs=office.config.account.max_runs)
+        office.demand_waivers(txn, run, rules)
         txn.blob(feed_text.encode())
         return {"run": run, "mandate_sha256": mandate_digest(mandate)}
 
@@ -242,6 +244,23 @@ async def loosen_limits(office: Office, call: Call) -> Body:
     return body
 
 
+async def opt_out(office: Office, call: Call) -> Body:
+    """The owner lets one run do without one protection until a day; the run's start checks it."""
+    data, gate, principal = call.mapping("data"), call.text("gate", 16_000), call.principal
+    reason = call.text("reason", 500)
+
+    def job(txn: Txn) -> Body:
+        live = [run for run, actor in office.actors.items() if not actor.ended]
+        known = Controls.__struct_fields__
+        waivers.check_opt_out(data, controls=known, next_run=txn.next_id("run"), live=live, now_us=txn.now_us)
+        txn.check_gate(gate, "policy.opt_out", data, principal)
+        seq = txn.line("policy.opt_out", principal, data, gate=gate)
+        office.alert(txn, "waiver", str(data["run"]), f"{data['rule']} waived by {principal}: {reason}")
+        return {"seq": seq, **data}
+
+    return await call.commit(office, job)
+
+
 async def refresh_limits(office: Office) -> None:
     """Tighter values of risk.toml bind at once; looser ones wait. Unreadable: nothing starts."""
 
@@ -277,6 +296,7 @@ COMMANDS: dict[str, Handler] = {
     "key.enrol": enrol_key,
     "key.revoke": revoke_key,
     "limits.set": loosen_limits,
+    "policy.opt_out": opt_out,
     "witness.cosign": record_cosignature,
 }
 

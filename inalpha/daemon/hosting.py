@@ -40,7 +40,11 @@ class BusRunnerLink(RunnerLink):
         self._pids: dict[str, int] = {}
         self._recorded: dict[str, tuple[int, int, str]] = {}
 
-    async def load(self, plan: RunPlan) -> Evidence:
+    def measured(self) -> tuple[str, str | None] | None:
+        state = self._link.state
+        return (self._link.host, state.level) if state is not None and state.up else None
+
+    async def load(self, plan: RunPlan, level: str = "sealed") -> Evidence:
         """A fresh runner; one that is left from before is ended first."""
         spec, settings = plan.spec, plan.rules.controls.runner_limits
         await self._link.kill(spec.run)
@@ -54,6 +58,7 @@ class BusRunnerLink(RunnerLink):
             spec.seed,
             step_s=float(settings.bar_s),
             memory_bytes=settings.memory_mib << 20,
+            level=level,
         )
         self._pids[spec.run] = loaded.pid
         self._recorded[spec.run] = (loaded.pid, loaded.start_ticks, loaded.boot_id)

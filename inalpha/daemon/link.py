@@ -26,7 +26,12 @@ class Evidence:
 class RunnerLink:
     """No host yet: every ask is answered as a lost host, which is retried."""
 
-    async def load(self, plan: RunPlan) -> Evidence:
+    def measured(self) -> tuple[str, str | None] | None:
+        """(host, its measured level), None while no host is up."""
+        return None
+
+    async def load(self, plan: RunPlan, level: str = "sealed") -> Evidence:
+        """level: the least that is accepted; below sealed only where a waiver says so."""
         raise HostLost("none", 0.0)
 
     async def warm(self, run: str, bars: Sequence[Bar]) -> None:

@@ -16,6 +16,8 @@ from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
 from inalpha.daemon.record import RISK, RunFacts
 from inalpha.daemon.runplan import RunPlan
+from inalpha.execution import waivers
+from inalpha.execution.waivers import Waiver
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec
 from inalpha.ledger.readers import read_blob
@@ -178,13 +180,23 @@ class Office:
             await self.start_run(run)
         return len(runs)
 
+    def demand_waivers(self, txn: Txn, run: str, rules: Rules) -> list[Waiver]:
+        """The waivers that a run needs, by its rules and the level of its host. Raises Refused."""
+        measured = self.link.measured()
+        host, level = measured if measured is not None else ("", "sealed")  # loading will wait for a host
+        return waivers.demand(txn.conn, run, waivers.needed_for(rules.disabled, host, level), txn.now_us)
+
     async def load_runner(self, actor: RunActor) -> None:
-        """A fresh, measured runner for the run; the level it was given becomes a line."""
+        """A fresh, measured runner for the run; the level it was given, by whose leave, becomes a line."""
         plan = actor.plan
-        evidence = await self.link.load(plan)
+        held = await self.write(lambda txn: self.demand_waivers(txn, actor.run, plan.rules))
+        actor.waivers = held
+        waived = [waiver.rule.split(".")[1] for waiver in held if waiver.rule.startswith("isolation.")]
+        evidence = await self.link.load(plan, waived[0] if waived else "sealed")
 
         def job(txn: Txn) -> None:
-            text = json.dumps(evidence.members, sort_keys=True, separators=(",", ":"))
+            members = {**evidence.members, "waivers": [waiver.as_dict() for waiver in held]}
+            text = json.dumps(members, sort_keys=True, separators=(",", ":"))
             txn.line(
                 "run.isolated",
                 "system:daemon",
@@ -344,5 +356,7 @@ class Office:
             for actor in list(self.actors.values()):
                 if not actor.ended and actor.has_expired(now_us):
                     await actor.end("mandate_expired")
+                elif not actor.ended and (over := actor.waiver_over(now_us)) is not None:
+                    await actor.end("waiver_expired", f"its waiver {over.rule} (line {over.seq}) is over")
             await expire_due(self, now_us)
             await asyncio.sleep(0.25)

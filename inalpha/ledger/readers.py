@@ -157,6 +157,18 @@ def run_errors(reader: sqlite3.Connection, name: str, limit: int = 100) -> list[
     return rows(reader, "SELECT * FROM run_error WHERE run = ? ORDER BY ts DESC LIMIT ?", name, limit)
 
 
+def waivers(reader: sqlite3.Connection, now_us: int, name: str | None = None) -> list[Row]:
+    """Waivers in force of a run, or of every run that is live: rule, run, expires, seq of its line."""
+    return rows(
+        reader,
+        "SELECT o.rule, o.run, max(o.expires) AS expires, o.seq FROM opt_out o JOIN run r ON r.run = o.run"
+        " WHERE o.expires > ?1 AND (o.run = ?2 OR ?2 IS NULL)"
+        " AND r.state IN ('starting','running','parked') GROUP BY o.rule, o.run ORDER BY o.seq",
+        now_us,
+        name,
+    )
+
+
 def steps(reader: sqlite3.Connection, name: str, after_bar: int = -1, limit: int = 1000) -> list[Row]:
     """The bars of a run, each with the ts of its line left to `lines`."""
     return rows(

@@ -35,6 +35,11 @@ class Rules:
         """How many controls are on; a home with none starts no run."""
         return sum(getattr(self.controls, name).enabled for name in Controls.__struct_fields__)
 
+    @property
+    def disabled(self) -> list[str]:
+        """The controls that are off; each needs a waiver of the run that starts under these rules."""
+        return [name for name in Controls.__struct_fields__ if not getattr(self.controls, name).enabled]
+
 
 def _plain(value: object) -> object:
     if isinstance(value, msgspec.Struct):

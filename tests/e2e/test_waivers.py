@@ -1,0 +1,153 @@
+"""Below sealed, or with a control switched off, nothing starts without the owner's signed and expiring waiver."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.installation import STRATEGIES, Installation, first_bars, inalpha, until
+
+from inalpha.ledger import readers
+
+TESTS = Path(__file__).parents[1]
+RULE = "isolation.fenced.host-local"
+
+
+@pytest.fixture
+def fenced(tmp_path: Path):
+    """A home whose host measures fenced."""
+    home = Installation(tmp_path / "home")
+    home.init()
+    with (home.home / "test.log").open("ab") as log:
+        home.daemon = subprocess.Popen(
+            [sys.executable, "-m", "support.fenced", str(home.home)],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            cwd="/",
+        )
+    until(home._is_ready, what="the daemon")
+    yield home
+    home.stop()
+
+
+def opt_out(home: Installation, rule: str, run: str, expires: str) -> dict:
+    return home.json("policy", "opt-out", rule, "--run", run, "--expires", expires, "--reason", "a test")
+
+
+def test_run_below_sealed_needs_a_waiver_that_is_shown_recorded_and_ends_it(
+    fenced: Installation, tmp_path: Path
+) -> None:
+    home = fenced
+    candidate = home.promote(STRATEGIES / "fast_cross.py")
+    bars = first_bars("GOOG-1d.csv", 2000, tmp_path / "bars.csv")
+    start = (
+        "run",
+        "start",
+        candidate,
+        "--symbol",
+        "GOOG",
+        "--timeframe",
+        "1d",
+        "--feed",
+        f"replay:{bars}@20",
+    )
+
+    refused = home(*start, code=4)
+    assert "WAIVER_NEEDED" in refused and "measured fenced" in refused and "seccomp" in refused
+    assert f"policy opt-out {RULE} --run run-1" in refused
+    assert home.items("run", "list") == []
+
+    # A waiver of another level, host or run is no help.
+    opt_out(home, "isolation.process.host-local", "run-1", "1h")
+    opt_out(home, "isolation.fenced.host-other", "run-1", "1h")
+    assert "WAIVER_NEEDED" in home(*start, code=4)
+    assert "OPT_OUT_RUN" in home(
+        "policy", "opt-out", RULE, "--run", "run-7", "--expires", "1h", "--reason", "x", code=4
+    )
+    assert "OPT_OUT_EXPIRY" in home(
+        "policy", "opt-out", RULE, "--run", "run-1", "--expires", "31d", "--reason", "x", code=4
+    )
+    assert "OPT_OUT_RULE" in home(
+        "policy", "opt-out", "isolation.inline.host-local", "--run", "run-1", "--expires", "1h", "--reason", "x",
+        code=4,
+    )  # fmt: skip
+
+    opt_out(home, RULE, "run-1", "12s")
+    run = home.json(*start)["run"]
+    found = until(lambda: (item := home.json("run", "show", run))["isolation"] and item, what="a runner")
+    assert (found["isolation"], found["host"]) == ("fenced", "host-local")
+    assert RULE in {waiver["rule"] for waiver in found["waivers"]}
+    assert RULE in {waiver["rule"] for waiver in home.json("status")["waivers"]}
+    assert RULE in home("status")
+
+    ended = home.json("run", "wait", run, "--state", "failed", "--timeout", "60")
+    assert ended["reason"] == "waiver_expired"
+    assert RULE in ended["error"]
+    assert ended["waivers"] == []
+    dead = home.json("policy", "explain")["dead"]
+    assert any(RULE in item and "over since" in item for item in dead)
+
+    assert home.json("audit", "verify")["checks"]
+    reader = readers.open_reader(home.home)
+    line = next(iter(readers.lines(reader, kind="run.isolated")))
+    evidence = json.loads(readers.read_blob(home.home, line.data["evidence_sha256"]) or b"")
+    reader.close()
+    assert (evidence["level"], [waiver["rule"] for waiver in evidence["waivers"]]) == ("fenced", [RULE])
+
+
+def test_switched_off_control_needs_a_waiver_of_the_run(installation: Installation, tmp_path: Path) -> None:
+    home = installation
+    candidate = home.promote(STRATEGIES / "fast_cross.py")
+    with (home.home / "risk.toml").open("r+") as file:
+        text = file.read().replace(
+            "[controls.duplicate]\nenabled = true", "[controls.duplicate]\nenabled = false"
+        )
+        assert "enabled = false" in text
+        file.seek(0)
+        file.write(text)
+        file.truncate()
+    home("risk", "apply")
+    bars = first_bars("GOOG-1d.csv", 5, tmp_path / "bars.csv")
+    start = (
+        "run",
+        "start",
+        candidate,
+        "--symbol",
+        "GOOG",
+        "--timeframe",
+        "1d",
+        "--feed",
+        f"replay:{bars}@max",
+    )
+    refused = home(*start, code=4)
+    assert "controls.duplicate is switched off" in refused
+    assert "policy opt-out duplicate --run run-1" in refused
+    opt_out(home, "duplicate", "run-1", "1h")
+    home("run", "wait", home.json(*start)["run"], "--timeout", "60")
+    home("audit", "verify")
+
+
+def test_only_an_owner_may_waive(installation: Installation) -> None:
+    home = installation
+    home("operator", "add", "bob", "--role", "operator", "--insecure-no-passphrase", "--operator", "alice")
+    done = inalpha(
+        home.home, "policy", "opt-out", RULE, "--run", "run-1", "--expires", "1h", "--reason", "x",
+        "--operator", "bob",
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert "ROLE_FORBIDS" in done.stderr
+
+
+def test_explain_names_who_asks_and_who_signs(installation: Installation) -> None:
+    home = installation
+    assert home.json("policy", "explain", "policy", "opt-out")["items"][0]["must sign"] == "owner"
+    assert home.json("policy", "explain", "halt")["items"][0]["must sign"] == "nobody"
+    assert "anyone here" in home("policy", "explain", "run", "stop")
+    assert "agent" in home("policy", "explain", "candidate", "submit")
+    assert home("policy", "explain", "status", code=2)
