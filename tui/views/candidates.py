@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui.book import Book, CandidateDetail
+from tui.charts import spark
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
 from tui.text import digest, moment, number, plain
@@ -68,8 +69,12 @@ def candidate_lines(detail: CandidateDetail, now_us: int, width: int) -> list[Li
     if not evidence:
         lines.append(Line("  no evidence yet", "dim"))
     for finding in evidence.get("findings", []):
-        lines.append(Line("  ! ", "warn").add(plain(finding)))
+        where = f"line {finding['line']}: " if isinstance(finding, Mapping) else ""
+        told = finding["message"] if isinstance(finding, Mapping) else finding
+        lines.append(Line("  ! ", "warn").add(f"{where}{plain(told)}"))
     lines += _metrics(evidence)
+    lines += _curves(evidence.get("curve"))
+    lines += _neighbours(evidence.get("sensitivity"))
     lines += [Line(), Line("SOURCE", "title")]
     for place, text in enumerate(detail.source.splitlines(), 1):
         lines.append(
@@ -101,3 +106,31 @@ def _metrics(evidence: Mapping[str, Any]) -> list[Line]:
     for warning in evidence.get("warnings", []):
         lines.append(Line("  ! ", "warn").add(plain(warning)))
     return lines
+
+
+def _curves(curve: Mapping[str, Any] | None) -> list[Line]:
+    """Equity of the backtest beside buying once and holding."""
+    if not curve or not curve.get("equity"):
+        return []
+    names = (("equity", "equity"), ("buy_and_hold", "buy & hold"))
+    return [
+        Line("  ").add(f"{title:11}", "dim").add(spark(curve[name], 40)).add(f" {number(curve[name][-1], 2)}")
+        for name, title in names
+    ]
+
+
+def _neighbours(found: Mapping[str, Any] | None) -> list[Line]:
+    """What a small change of each parameter does to the figures."""
+    if not found or not found.get("neighbours"):
+        return []
+    lines = [Line(), Line("PARAMETERS MOVED", "title"), _moved("as submitted", found)]
+    return [*lines, *(_moved(f"{near['name']} = {near['value']}", near) for near in found["neighbours"])]
+
+
+def _moved(name: str, figures: Mapping[str, Any]) -> Line:
+    line = Line("  ").add(f"{plain(name, 26):26}", "dim")
+    if figures.get("error"):
+        return line.add(plain(figures["error"]), "warn")
+    total, sharpe = figures["total_return"], figures["sharpe"]
+    line.add("-" if total is None else f"{number(total * 100, 1, sign=True)}%")
+    return line.add("  sharpe ", "dim").add("-" if sharpe is None else number(sharpe, 2))
