@@ -184,7 +184,11 @@ def thief_above(scene: Scene) -> Export:
     """Rewrites recent lines below the cosigned size; drops the cosignature that would contradict."""
     places = [at for at in ordinary(scene) if at < scene.cosigned_size]
     at = scene.chooser.choice(places)
-    entries = rewritten(scene, at)
+    return without_cosignature(scene, rewritten(scene, at))
+
+
+def without_cosignature(scene: Scene, entries: list[bytes]) -> Export:
+    """The line that would contradict them becomes something else."""
     cosign = next(seq for seq, entry in enumerate(entries) if b'"kind":"witness.cosign"' in entry)
     short = Scene(**{**scene.__dict__, "entries": entries})
     return repack(scene.export, resigned(short, cosign, lambda text: retold(text, scene)), scene.thief)
@@ -216,12 +220,35 @@ def older(scene: Scene) -> Export:
     return repack(scene.export, scene.entries[: scene.chooser.choice(places) + 1], scene.thief)
 
 
+def dated(scene: Scene, us_before_last: int) -> Export:
+    """A covered line dated so long before the one above it, all later lines signed again."""
+    at = scene.chooser.choice([at for at in ordinary(scene) if at < scene.cosigned_size])
+    earlier = read_event(scene.entries[at - 1]).ts - us_before_last
+    ts = read_event(scene.entries[at]).ts
+
+    def change(text: bytes) -> bytes:
+        return text.replace(b'"ts":%d,' % ts, b'"ts":%d,' % earlier)
+
+    return without_cosignature(scene, resigned(scene, at, change))
+
+
+def backdated(scene: Scene) -> Export:
+    """Within the order of the lines nothing but a signature from outside knows the time."""
+    return dated(scene, 0)
+
+
+def out_of_order(scene: Scene) -> Export:
+    return dated(scene, scene.place(1, 10**9))
+
+
 ROWS: dict[str, tuple[Callable[[Scene], Export], frozenset[str]]] = {
     "no key: edit, delete, repeat, reorder": (keyless, frozenset({GENESIS, KEPT, WITNESS})),
     "tail cut, head left": (tail_cut, frozenset({GENESIS, KEPT, WITNESS})),
     "thief: below rotation or gate": (thief_below, frozenset({GENESIS, KEPT, WITNESS})),
     "thief: later lines, a second history": (thief_above, frozenset({KEPT, WITNESS})),
     "thief: approval moved or replayed": (invented_approval, frozenset({GENESIS, KEPT, WITNESS})),
+    "thief: backdated within the order": (backdated, frozenset({KEPT, WITNESS})),
+    "thief: backdated before the last line": (out_of_order, frozenset({GENESIS, KEPT, WITNESS})),
     "older export": (older, frozenset({KEPT, WITNESS})),
 }
 
@@ -269,6 +296,7 @@ def test_attacks_are_noticed_where_promised(scene: Scene) -> None:
     assert sum(count for (_, column), count in noticed.items() if column == "attacks") >= SHORT - 3
     # The table's "not" is honest too: a thief's recent lines pass an auditor who kept nothing else.
     assert noticed["thief: later lines, a second history", GENESIS] == 0
+    assert noticed["thief: backdated within the order", GENESIS] == 0
     assert noticed["older export", GENESIS] == 0
 
 
