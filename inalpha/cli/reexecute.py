@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 
 import click
 
@@ -13,7 +15,7 @@ from inalpha.cli.output import emit_json, on_terminal, plain
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_INTEGRITY
 from inalpha.model.home import Home
-from inalpha.research.reexecute import RunRecord, load_record
+from inalpha.research.reexecute import Replayed, RunRecord, load_record
 
 
 def read_record(home: Home, name: str) -> RunRecord:
@@ -23,18 +25,25 @@ def read_record(home: Home, name: str) -> RunRecord:
 
 
 @click.command()
-@click.argument("name", metavar="RUN")
+@click.argument("name", metavar="RUN|JOURNAL")
+@click.option(
+    "--strategy", type=click.Path(exists=True, dir_okay=False), help="For a journal file: ask this file anew."
+)
 @home_option
 @json_option
 @click.pass_context
-def replay(ctx: click.Context, name: str, home_override: str | None, as_json: bool) -> None:
-    """Feed back the recorded inputs and compare every output. Exit 0, or 6 naming the first difference."""
-    from inalpha.research.reexecute import replay_run
-    from runners.local import LocalSandbox
+def replay(
+    ctx: click.Context, name: str, strategy: str | None, home_override: str | None, as_json: bool
+) -> None:
+    """Feed back the recorded inputs and compare every output. Exit 0, or 6 naming the first difference.
 
-    record = read_record(home_of(ctx, home_override), name)
-    with LocalSandbox() as sandbox, _progress(record) as show:
-        found = replay_run(record, sandbox, show)
+    A RUN of the ledger is asked again in a fresh sandbox. A JOURNAL that `backtest --out` wrote counts its
+    recorded replies as given, unless --strategy names the file that gave them.
+    """
+    if Path(name).is_file():
+        found = _replay_path(ctx, Path(name), strategy, home_override)
+    else:
+        found = _replay_run(home_of(ctx, home_override), name)
     if as_json:
         emit_json({"run": name, "steps": found.steps, "divergence": found.divergence})
     elif found.divergence is None:
@@ -44,6 +53,34 @@ def replay(ctx: click.Context, name: str, home_override: str | None, as_json: bo
         click.echo(f"{name}: differs at {first}", err=True)
     if found.divergence is not None:
         sys.exit(EXIT_INTEGRITY)
+
+
+def _replay_run(home: Home, name: str) -> Replayed:
+    from inalpha.research.reexecute import replay_run
+    from runners.local import LocalSandbox
+
+    record = read_record(home, name)
+    with LocalSandbox() as sandbox, _progress(record) as show:
+        return replay_run(record, sandbox, show)
+
+
+def _replay_path(ctx: click.Context, path: Path, strategy: str | None, home_override: str | None) -> Replayed:
+    from inalpha.research.replayfile import ask_again, read_file, replay_file, reported_head, rules_named
+    from inalpha.risk.rules import Rules, default_rules, load_rules
+    from runners.local import LocalSandbox
+
+    def known() -> list[Rules]:
+        home = Home.at(home_override) if home_override else ctx.obj
+        return [default_rules(), *([load_rules(home.risk)] if home.exists else [])]
+
+    spec, entries = read_file(path)
+    rules = rules_named(spec.rules_sha256, known)
+    with ExitStack() as stack:
+        runner = None
+        if strategy is not None:
+            sandbox = stack.enter_context(LocalSandbox())
+            runner = ask_again(spec, Path(strategy).read_bytes(), rules, sandbox)
+        return replay_file(spec, entries, rules, runner, reported_head(path))
 
 
 @click.command()
