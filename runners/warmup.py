@@ -62,7 +62,49 @@ def warm_up() -> list[str]:
     for name in getattr(inalpha, "__all__", ()):
         getattr(inalpha, name)
     _keep_zones()
+    _rehearse()
     return failed
+
+
+_REHEARSAL = b"""
+import ta
+from inalpha import Strategy
+
+class Rehearsal(Strategy):
+    def on_bar(self, bar):
+        frame = self.history(60)
+        close = frame["close"]
+        close.rolling(10).mean().iloc[-1]
+        close.ewm(span=9).mean()
+        close.pct_change().std()
+        if len(frame) > 20:
+            ta.momentum.rsi(close, 14)
+            ta.volatility.bollinger_hband(close)
+            ta.trend.macd(close)
+"""
+_REHEARSED_BARS, _REHEARSED_LOADS = 90, 5
+
+
+def _rehearse() -> None:
+    """Bars of a plain strategy through the runner's own code.
+
+    The interpreter rewrites code while it is new; whatever it still rewrites in a runner is a page of its own.
+    """
+    from inalpha.model.bar import Bar
+    from inalpha.model.instrument import Instrument
+    from inalpha.model.step import StepRequest
+    from inalpha.strategy.driver import StrategyDriver
+    from inalpha.strategy.loader import load_strategy
+    from runners import messages
+
+    for _ in range(_REHEARSED_LOADS):
+        driver = StrategyDriver(load_strategy(_REHEARSAL, "rehearsal"), {}, Instrument("X"), "1d", 1)
+        driver.start()
+    day = 86_400_000_000_000
+    for n in range(_REHEARSED_BARS):
+        bar = Bar(n * day, (n + 1) * day, 10_000, 10_100, 9_900, 10_000 + n % 50, 10**8, n)
+        step = StepRequest(n, (n + 1) * day, (), bar, (0, 0), (10**12, 10**12), ())
+        messages.reply_frame("0" * 32, driver.step(step))
 
 
 def _keep_zones() -> None:

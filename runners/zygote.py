@@ -38,9 +38,11 @@ def main() -> NoReturn:
             os._exit(1)
     try:
         namespaces = "none" if "shared" in sys.argv[1:] else _isolate()
+        from runners.plug import plug_holes
         from runners.warmup import warm_up
 
         failed = warm_up()
+        plug_holes()
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         gc.freeze()
         control.send(json.dumps({"ready": os.getpid(), "namespaces": namespaces, "failed": failed}).encode())

@@ -23,6 +23,7 @@ from inalpha.bus import envelope, hostwire, slots, topics
 from inalpha.bus.client import BusClient
 from inalpha.bus.hosts import HostLink
 from inalpha.bus.start import Broker, start_broker
+from inalpha.client.presence import start_ticks
 from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.latch import LatchRow, encode_row
@@ -318,7 +319,8 @@ async def test_dead_zygote_fails_no_run_and_is_replaced(stage: Stage) -> None:
     assert stage.host is not None
     children = Path(f"/proc/{stage.host.pid}/task/{stage.host.pid}/children").read_text().split()
     zygotes = [pid for pid in children if b"zygote" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    victim = min(map(int, zygotes))
+    # Its runners bear its command line; it is the eldest of them, though pids may have wrapped.
+    victim = min(map(int, zygotes), key=lambda pid: start_ticks(pid) or 0)
     os.kill(victim, signal.SIGKILL)
     await stage.until(lambda: _is_zombie(victim))
     assert (await stage.link.step("run-1", request(0))).logs == ("x",)

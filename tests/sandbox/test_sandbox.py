@@ -128,6 +128,12 @@ def test_absent_package_fails_in_plain_words(sandbox: LocalSandbox, module: str)
     assert "line 1" in caught.value.message
 
 
+def test_plotting_fails_in_plain_words(sandbox: LocalSandbox) -> None:
+    reply = begin(sandbox, strategy("pd.Series([1, 2]).plot()", "import pandas as pd")).step(request())
+    assert "ImportError: matplotlib is required for plotting" in reply.error
+    assert "(line 6)" in reply.error
+
+
 def test_seeded_generators_work_and_unseeded_ones_raise(sandbox: LocalSandbox) -> None:
     runs = [say(sandbox, "(self.random.random(), self.rng.normal())") for _ in range(2)]
     assert runs[0] == runs[1]
