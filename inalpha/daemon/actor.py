@@ -29,7 +29,7 @@ from inalpha.market.rawbar import RawBar
 from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
 from inalpha.model.risk import AccountContext
-from inalpha.model.runner import RunBecomes, RunnerEnded
+from inalpha.model.runner import END_CODES, RunBecomes, RunnerEnded
 from inalpha.model.states import STOPPED_REASONS, HaltState, strictest
 from inalpha.model.step import StepReply, StepRequest
 from inalpha.risk.controls.data_sanity import jump_text
@@ -49,7 +49,13 @@ KILLED_TEXT = "killed by a person; start a new run"
 
 
 FEED, FEED_LOST, RUNNER_LOST = "FEED", "FEED_LOST", "RUNNER_LOST"
+ENDED_BY_RULE = frozenset({"operator", "mandate_expired", "revoked", "waiver_expired"})
 STREAK = 5  # failures in a row until a run may only reduce
+
+
+def leaves_feed(reason: str) -> bool:
+    """Whether a run that ends for this reason still gets bars: its strategy is over, its source is not."""
+    return reason in ENDED_BY_RULE or END_CODES.get(reason) is RunBecomes.FAILED
 
 
 def backoff_s(code: str, streak: int) -> float:
@@ -58,7 +64,11 @@ def backoff_s(code: str, streak: int) -> float:
 
 
 class RunActor:
-    """Owns one run's kernel. Every change of it happens under `lock`, inside a ledger transaction."""
+    """Owns one run's kernel. Every change of it happens under `lock`, inside a ledger transaction.
+
+    ended: the ledger holds the run's last line; its strategy is asked no more. closed: nothing of it moves
+    any more. In between, a position that was left is stepped on, under its exits and the guard, until flat.
+    """
 
     def __init__(self, office: Office, plan: RunPlan) -> None:
         self.office = office
@@ -68,7 +78,8 @@ class RunActor:
         self.lock = asyncio.Lock()
         self.go = asyncio.Event()
         self.kernel: Kernel | None = None
-        self.ended = False
+        self.ended = plan.has_ended
+        self.closed = False
         self.waivers: list[Waiver] = []
         self.clock_ns: Callable[[], int] = lambda: 0
         self.streak = 0
@@ -90,34 +101,51 @@ class RunActor:
     async def restart(self) -> None:
         """Drop kernel and runner; both come back from the journal."""
         await self.quiesce()
-        if not self.ended:
+        if not self.closed:
             self.start()
 
-    async def end(self, reason: str, text: str = "", actor: str = DAEMON) -> None:
-        """The run's last line. reason: a word; those of STOPPED_REASONS mean stopped, any other failed."""
+    async def end(self, reason: str, text: str = "", actor: str = DAEMON, *, only_live: bool = False) -> None:
+        """The run's last line. reason: a word; those of STOPPED_REASONS mean stopped, any other failed.
+
+        A run that leaves a position goes on without its strategy while its feed lasts; called again
+        (unless only_live), or where nothing is left to watch, this closes it.
+        """
         async with self.lock:
-            if self.ended:
+            if self.closed:
                 return
             kernel = self.kernel or await self._rebuild_alone()
             if self.office.accounts.halt_of(self.account, self.run) is HaltState.KILLED:
                 reason, text = "killed", KILLED_TEXT  # whatever its runner's end looked like
             failed = reason not in STOPPED_REASONS
+            left = kernel is not None and kernel.position_lots != 0 and leaves_feed(reason)
 
-            def job(txn: Txn) -> None:
+            def job(txn: Txn) -> bool:
+                # Judged and told here, on the writer's thread, not around the await: a cancelled waiter's
+                # job still runs, and must not be followed by a second last line.
+                was_live = not self.ended
+                if only_live and not was_live:
+                    return False
+                stays = was_live and left
                 if kernel is not None and kernel.last_bar is not None and not kernel.ended:
-                    at_ns = self.clock_ns() or kernel.now_ns
-                    command = Command("end", at_ns, actor=actor, code="RUN_ENDED", reason=reason)
+                    kind, at_ns = "stop" if stays else "end", self.clock_ns() or kernel.now_ns
+                    command = Command(kind, at_ns, actor=actor, code="RUN_ENDED", reason=reason)
                     write_command(txn, self.plan.facts, kernel.command(command, self.context()))
-                close_open(txn, self.run)
-                txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64]})
-                if failed:
-                    self.office.record_failure(txn, self.run, reason, text)
-                # Here, not behind the await: a cancelled waiter must not write a second last line.
-                self.ended = True
+                if not stays:
+                    close_open(txn, self.run)
+                if was_live:
+                    txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64]})
+                    if failed:
+                        self.office.record_failure(txn, self.run, reason, text)
+                self.ended, self.closed = True, not stays
+                return was_live
 
-            await self.office.write(job)
-            self.kernel = None
+            was_live = await self.office.write(job)
+            if self.closed:
+                self.kernel = None
         self.go.set()
+        if not was_live:
+            self.office.log("run_closed" if self.closed else "run_left", "info", self.run, reason=reason)
+            return
         self.office.log("run_ended", "error" if failed else "info", self.run, reason=reason, text=text)
         self.office.notice("run", [self.run])
         await self.office.unload_runner(self.run, kill=failed)
@@ -184,7 +212,7 @@ class RunActor:
 
     def has_expired(self, now_us: int) -> bool:
         """Whether the mandate's time is over, by the host's clock."""
-        return now_us >= self.plan.expires_us
+        return not self.ended and now_us >= self.plan.expires_us
 
     def waiver_over(self, now_us: int) -> Waiver | None:
         """The first waiver that this run relies on and that has ended."""
@@ -196,7 +224,9 @@ class RunActor:
             await self.restart()
             return
         await self.quiesce()
-        await self.end(error.code, error.message)
+        await self.end(error.code, error.message, only_live=True)
+        if not self.closed:
+            self.start()
 
     def context(self) -> AccountContext:
         """The account as this run's checks read it now."""
@@ -204,7 +234,7 @@ class RunActor:
 
     async def _live(self) -> None:
         """Until the run ends. Retryable troubles back off and rebuild; any other ends it with its code."""
-        while not self.ended:
+        while not self.closed:
             try:
                 await self._prepare()
                 await self._trade()
@@ -237,12 +267,13 @@ class RunActor:
             raise RunFailed("killed", KILLED_TEXT)
         if self.has_expired(time.time_ns() // 1000):
             raise RunFailed("mandate_expired", "")
-        await office.load_runner(self)
+        if not self.ended:
+            await office.load_runner(self)
         entries = await office.entries(self.run)
         async with self.lock:
             if entries:
                 loop = asyncio.get_running_loop()
-                runner = LinkRunner(office, self.run, loop)
+                runner = None if self.ended else LinkRunner(office, self.run, loop)
                 self.kernel = await loop.run_in_executor(None, self._rebuild, entries, runner)
                 self._after_open_ns = last_warm_open(entries)
                 office.log("run_resumed", run=self.run, bars=self.kernel.bars)
@@ -256,7 +287,7 @@ class RunActor:
         """The tighter of the account's rules and the mandate's binds; where neither is, the run may only
         reduce, under its mandate's."""
         kernel = self.kernel
-        if self.ended or kernel is None:
+        if self.closed or kernel is None:
             return
         assert isinstance(kernel.risk, RiskEngine)
         present = kernel.risk.rules.sha256
@@ -281,7 +312,7 @@ class RunActor:
 
     async def _apply_halt(self, state: HaltState) -> None:
         kernel = self.kernel
-        if self.ended or kernel is None or kernel.halt is state:
+        if self.closed or kernel is None or kernel.halt is state:
             return
         kind = "resume" if state is HaltState.ACTIVE else "halt"
         command = Command(kind, self.clock_ns() or kernel.now_ns, state=state, actor=DAEMON)
@@ -359,7 +390,7 @@ class RunActor:
             feed.delivered(last.close_time_ns)
         self.clock_ns = feed.clock_ns
         try:
-            while not self.ended:
+            while not self.closed:
                 item = await feed.next()
                 if self.has_expired(time.time_ns() // 1000):
                     return await self.end("mandate_expired")
@@ -384,6 +415,8 @@ class RunActor:
             await self._reconnected()
         await self._step(bar, received_ns)
         self.streak = 0
+        if self.ended and self.kernel is not None and self.kernel.position_lots == 0:
+            await self.end("flat")
 
     async def _accept(self, gate: BarGate, raw: RawBar, now_ns: int) -> Bar | None:
         """The gate's verdict; what it finds beside good bars is journalled. Closed calendars are no gaps."""

@@ -28,11 +28,18 @@ from inalpha.model import latch
 from inalpha.model.errors import IntegrityError
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text
+from inalpha.model.runner import SECURITY_ALERTS
 from inalpha.model.states import LIVE_RUN_STATES, HaltState, strictest
 from inalpha.risk.account import Trip
 from inalpha.risk.rules import Rules, rules_from_canonical
 
 T = TypeVar("T")
+
+# An ended run whose position is still watched: no `end` closed its journal.
+STEPS_ON = (
+    "(ended_seq IS NOT NULL AND position != '0' AND (SELECT input FROM journal j WHERE j.run = run.run"
+    """ ORDER BY n DESC LIMIT 1) NOT LIKE '%"kind":"end"%')"""
+)
 
 
 class Office:
@@ -96,7 +103,7 @@ class Office:
 
     def plan_run(self, txn: Txn, run: str) -> RunPlan:
         """Everything about a run that its mandate fixed. Raises IntegrityError when a blob is missing."""
-        query = "SELECT mandate, mandate_sha256, started_ts FROM run WHERE run = ?"
+        query = "SELECT mandate, mandate_sha256, started_ts, state FROM run WHERE run = ?"
         row = txn.conn.execute(query, (run,)).fetchone()
         mandate = json.loads(row[0])
         feed = FeedSpec.from_canonical(self.read_blob(mandate["feed"]["config_sha256"]).decode())
@@ -133,7 +140,8 @@ class Office:
             mandate["limits_sha256"],
             ttl_s * 10**6,
         )
-        return RunPlan(spec, feed, source, rules, facts, mandate["expires"], row[2] * 1000)
+        has_ended = row[3] not in LIVE_RUN_STATES
+        return RunPlan(spec, feed, source, rules, facts, mandate["expires"], row[2] * 1000, has_ended)
 
     def read_blob(self, sha256: str) -> bytes:
         """A file behind a hash. Raises IntegrityError when it is missing."""
@@ -172,7 +180,7 @@ class Office:
         marks = ",".join("?" * len(states))
 
         def job(txn: Txn) -> list[str]:
-            query = f"SELECT run FROM run WHERE state IN ({marks}) ORDER BY started_seq"
+            query = f"SELECT run FROM run WHERE state IN ({marks}) OR {STEPS_ON} ORDER BY started_seq"
             return [row[0] for row in txn.conn.execute(query, states)]
 
         runs = await self.write(job)
@@ -225,7 +233,7 @@ class Office:
             "INSERT INTO run_error (run, ts, code, text, retry_at) VALUES (?, ?, ?, ?, NULL)",
             (run, txn.now_us, code, text[:500]),
         )
-        self.alert(txn, "run_failed", run, f"{code}: {text}")
+        self.alert(txn, "security" if code in SECURITY_ALERTS else "run_failed", run, f"{code}: {text}")
 
     async def note_retry(self, run: str, code: str, text: str, pause_s: float) -> None:
         def job(txn: Txn) -> None:
@@ -314,13 +322,13 @@ class Office:
 
     async def apply_halts(self) -> None:
         """Bring every live run in line with the halts in force; runs answer side by side."""
-        live = [actor for actor in self.actors.values() if not actor.ended]
+        live = [actor for actor in self.actors.values() if not actor.closed]
         await asyncio.gather(*(actor.halt(self.accounts.halt_of(actor.account, actor.run)) for actor in live))
         self.notice("halt", [])
 
     async def apply_limits(self) -> None:
         """Bring every live run under the limits in force."""
-        live = [actor for actor in self.actors.values() if not actor.ended]
+        live = [actor for actor in self.actors.values() if not actor.closed]
         await asyncio.gather(*(actor.limits() for actor in live))
 
     async def copy_latch(self) -> None:

@@ -27,7 +27,7 @@ class RunFailed(Exception):
 
 @dataclass(slots=True)
 class RunPlan:
-    """What the mandate fixes for one run."""
+    """What the mandate fixes for one run. has_ended: its last line is written, its position is not flat yet."""
 
     spec: RunSpec
     feed: FeedSpec
@@ -36,6 +36,7 @@ class RunPlan:
     facts: RunFacts
     expires_us: int
     started_ns: int
+    has_ended: bool = False
 
 
 def last_warm_open(entries: list[JournalEntry]) -> int | None:

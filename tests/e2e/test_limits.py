@@ -14,7 +14,7 @@ class Buy(Strategy):
         if self.orders:
             return
         if self.position.is_flat:
-            self.buy(50, reason="in")
+            self.buy(5, reason="in")
         else:
             self.close(reason="out")
 """
@@ -28,7 +28,7 @@ def test_limits_bind_and_loosen_beside_a_live_run(installation: Installation, tm
     until(lambda: home.json("run", "show", run)["fills"] > 1, what="fills under the first limits")
     rules = (home.home / "risk.toml").read_text()
 
-    (home.home / "risk.toml").write_text(rules.replace("equity_pct = 10", "equity_pct = 1"))
+    (home.home / "risk.toml").write_text(rules.replace("equity_pct = 10", "equity_pct = 0.1"))
     ibm = first_bars("IBM-1d.csv", 3, tmp_path / "ibm.csv")
     home("run", "wait", home.run(candidate, ibm, "max", "IBM"))
     until(lambda: home.json("run", "show", run)["refused"] > 1, what="a refusal by the tighter limit")

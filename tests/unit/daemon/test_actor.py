@@ -23,6 +23,7 @@ def test_a_step_that_a_halt_overtook_writes_no_line() -> None:
         spec=SimpleNamespace(run="run-1"),
         facts=SimpleNamespace(account="a"),
         rules=SimpleNamespace(sha256=""),
+        has_ended=False,
     )
     actor = RunActor(office, plan)
     kernel: Any = SimpleNamespace(finish=write)
