@@ -8,7 +8,6 @@ import pytest
 
 from inalpha.market.bars import load_bars
 from inalpha.market.sources.file import DataError, FileSource, read_csv, time_ns
-from inalpha.market.sources.replay import ReplaySource
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import E8
 
@@ -108,11 +107,3 @@ def test_a_shortened_file_is_refused(tmp_path: Path) -> None:
     write(tmp_path, HEAD)
     with pytest.raises(DataError, match="FILE_SHRANK"):
         source.poll()
-
-
-def test_replay_is_a_finite_cursor(tmp_path: Path) -> None:
-    source = ReplaySource(write(tmp_path, GOOD))
-    source.skip_to(4)
-    assert source.next() == source.bars[4]
-    assert source.next() is None
-    assert source.is_finished
