@@ -53,16 +53,19 @@ def payloads() -> list[Payload]:
 
 
 class Canaries:
-    """Real files, a listener and the installation's own secrets; `fired` names what was reached."""
+    """Real files, a listener and the installation's own secrets; `fired` names what was reached.
 
-    def __init__(self, scratch: Scratch) -> None:
+    One set for each payload: they run side by side, and a breach has to be laid at the right door.
+    """
+
+    def __init__(self, scratch: Scratch, name: str) -> None:
         self._scratch = scratch
         home, run_dir = scratch.home, scratch.run_dir
-        folder = scratch.folder("canaries")
+        folder = scratch.folder(f"{name}-canaries")
         self._secret_file = folder / "secret.txt"
         self._secret_file.write_text(scratch.secret, encoding="ascii")
         self._secret_file.chmod(0o644)
-        self._out = scratch.folder("out")
+        self._out = scratch.folder(f"{name}-out")
         token = run_dir / "slots" / "console-32.token"
         key = home.keys / "op" / "redteam.key"
         self._listener = socket.socket()
@@ -95,13 +98,9 @@ class Canaries:
         found = [f"{name} was read" for name, mark in self._marks.items() if mark in said]
         if "ESCAPED" in said:
             found.append(said[said.index("ESCAPED") :].partition("\\n")[0][:100].partition('"')[0])
-        left = sorted(path.name for path in self._out.iterdir())
-        for name in left:
-            (self._out / name).unlink()
-        if left:
+        if left := sorted(path.name for path in self._out.iterdir()):
             found.append(f"left {', '.join(left)}")
         if select.select([self._listener], [], [], 0)[0]:
-            self._listener.accept()[0].close()
             found.append("a connection was made")
         if self._digest(self._scratch.home.latch) != self._latch:
             found.append("the halt latch changed")
@@ -119,23 +118,23 @@ def play(scratch: Scratch, only: frozenset[str] | None, progress: Progress) -> l
     honest = scratch.promote(scratch.submit("bystander.py"))
     bars = scratch.bars(BARS)
     neighbour = scratch.start_run(honest, "CALM", scratch.bars(2000), "20")
-    canaries = Canaries(scratch)
     found: list[Outcome] = []
 
     def one(position: int, payload: Payload) -> Outcome:
+        canaries = Canaries(scratch, payload.name)
         params = {"which": payload.name, **{f"at_{name}": at for name, at in canaries.targets.items()}}
         run = scratch.start_run(trojan, f"R{position:02d}", bars, SPEED, params=params)
-        return judge(scratch, canaries, payload, run)
+        try:
+            return judge(scratch, canaries, payload, run)
+        finally:
+            canaries.close()
 
-    try:
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            for outcome in pool.map(one, range(len(chosen)), chosen):
-                found.append(outcome)
-                progress(outcome)
-        found.append(_neighbour(scratch, neighbour))
-        progress(found[-1])
-    finally:
-        canaries.close()
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        for outcome in pool.map(one, range(len(chosen)), chosen):
+            found.append(outcome)
+            progress(outcome)
+    found.append(_neighbour(scratch, neighbour))
+    progress(found[-1])
     return found
 
 
