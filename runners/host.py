@@ -70,7 +70,8 @@ class Host:
     def __init__(self, settings: Settings, zygote: Zygote, evidence: Evidence) -> None:
         self._settings = settings
         self._zygote, self._evidence = zygote, evidence
-        self._key = SigningKey(bytes.fromhex(settings.key_file.read_text(encoding="ascii").strip()))
+        self._key = SigningKey(bytes.fromhex(settings.seed))
+        self._epoch = settings.epoch
         self._session = envelope.new_id()
         self._runs: dict[str, _Run] = {}
         self._seen_loads: set[str] = set()
@@ -83,7 +84,7 @@ class Host:
         self._client = BusClient(
             settings.bus,
             settings.identity,
-            lambda: settings.token_file.read_text(encoding="ascii").strip(),
+            settings.token,
             settings.root,
             on_connect=self._connected,
             will=lambda: Will(topics.host_state(settings.identity), self._state(is_up=False)),
@@ -125,14 +126,13 @@ class Host:
     # -- the bus -------------------------------------------------------------------------------------
 
     def _plain(self, kind: str, body: object) -> bytes:
-        return envelope.encode(kind, body, epoch=self._settings.epoch, now_us=wall_us())
+        return envelope.encode(kind, body, epoch=self._epoch, now_us=wall_us())
 
     def _state(self, *, is_up: bool = True) -> bytes:
         level = self._evidence.level
         return self._plain("state", HostState(is_up, self._session, level, sorted(self._runs), os.getpid()))
 
     async def _connected(self) -> None:
-        self._daemon_heard_s = time.monotonic()
         self._show_state()
 
     def _show_state(self) -> None:
@@ -146,7 +146,7 @@ class Host:
         except EnvelopeError as error:
             self._drop(error.code)
             return
-        if beat.epoch >= self._settings.epoch:
+        if beat.epoch >= self._epoch:
             self._daemon_heard_s = time.monotonic()
 
     def _check_daemon(self) -> None:
@@ -174,12 +174,23 @@ class Host:
             self._drop("FORM")
             return
         s = self._settings
-        meant = (s.instance, s.epoch, s.identity, self._session, levels[3], levels[5])
-        if (down.aud, down.epoch, down.host, down.session, down.run, down.type) != meant:
+        meant = (s.instance, s.identity, self._session, levels[3], levels[5])
+        if (down.aud, down.host, down.session, down.run, down.type) != meant:
+            self._drop("BINDING")
+            return
+        if down.epoch > self._epoch and not s.is_child:
+            self._follow(down.epoch)
+        if down.epoch != self._epoch:
             self._drop("BINDING")
             return
         self._daemon_heard_s = time.monotonic()
         self._accept(down)
+
+    def _follow(self, epoch: int) -> None:
+        """A later daemon signs: the runs of the one before it are over, and so are its words."""
+        self._epoch = epoch
+        for run in list(self._runs):
+            self._spawn(None, self._kill(run, RunnerEnded("host_lost", "a later daemon took over")))
 
     def _accept(self, down: hostwire.Down) -> None:
         run = self._runs.get(down.run)
@@ -213,7 +224,7 @@ class Host:
 
     def _send(self, run: str, seq: int, corr: str, kind: str, body: object) -> None:
         s = self._settings
-        up = Up(s.instance, s.epoch, s.identity, run, kind, seq, corr, hostwire.raw(body))
+        up = Up(s.instance, self._epoch, s.identity, run, kind, seq, corr, hostwire.raw(body))
         payload = envelope.seal(self._key, s.identity, msgspec.json.encode(up))
         known = self._runs.get(run)
         if known is not None and corr and known.last_id == corr:

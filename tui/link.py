@@ -70,12 +70,12 @@ class Link:
         run_dir = Path(found.run_dir)
         with slots.take_slot(run_dir, "console") as slot:
             client = BusClient(
-                str(run_dir / "bus.sock"),
-                slot.identity,
-                lambda: slots.read_token(run_dir, slot.identity),
+                identity=slot.identity,
+                token=lambda: slots.read_token(run_dir, slot.identity),
                 on_connect=self._connected,
                 on_disconnect=lambda: self._store.set_bus(False),
                 on_overflow=self._store.ring,
+                **found.endpoint(),
             )
             await client.subscribe(topics.DAEMON_BEAT, self._beat)
             await client.subscribe(topics.NOTICE, self._notice)

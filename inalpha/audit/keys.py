@@ -35,6 +35,10 @@ def agent_name(origin: str, handle: str) -> str:
     return f"{origin}/agent/{handle}"
 
 
+def host_name(origin: str, handle: str) -> str:
+    return f"{origin}/host/{handle}"
+
+
 def recovery_name(origin: str) -> str:
     return f"{origin}/recovery"
 

@@ -148,7 +148,7 @@ async def run(run_dir: Path, root: str, parent: int, tcp_port: int | None = None
     _root = root
     for path in sorted((run_dir / "slots").glob("*.token")):
         _tokens[path.stem] = hashlib.sha256(path.read_bytes()).digest()
-    stock.BrokerProtocolHandler = Handler  # type: ignore[misc]
+    stock.BrokerProtocolHandler = Handler
     broker = Hardened(
         {
             "listeners": {"default": {"type": "external", "bind": "unix:0"}},

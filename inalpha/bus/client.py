@@ -24,6 +24,7 @@ from inalpha.model.errors import ConfigError, TryAgain
 _log = logging.getLogger(__name__)
 _BACKOFF_FIRST_S, _BACKOFF_LAST_S = 0.05, 2.0
 MAX_QUEUED = 1000
+_KEEPALIVE_S, _KEEPALIVE_REMOTE_S = 30, 10  # a dead link is only noticed by it
 _REFUSED_CODE = 0x80
 
 
@@ -73,10 +74,11 @@ class BusClient:
         self.identity = check_identity(identity)
         self.root = root
         self.connects = 0
+        self.last_error = ""
         self._token = token
         self._on_connect, self._on_disconnect, self._on_overflow = on_connect, on_disconnect, on_overflow
         self._will = will
-        self._ca_file = ca_file
+        self.ca_file = ca_file
         self._handlers: dict[str, Handler] = {}
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
@@ -103,7 +105,9 @@ class BusClient:
             async with asyncio.timeout(timeout_s):
                 await self._connected.wait()
         except TimeoutError:
-            raise TryAgain("BUS_DOWN", f"no broker at {self.address} within {timeout_s:g} s") from None
+            raise TryAgain(
+                "BUS_DOWN", f"no broker at {self.address} within {timeout_s:g} s. {self.last_error}".rstrip()
+            ) from None
 
     @property
     def is_connected(self) -> bool:
@@ -174,6 +178,7 @@ class BusClient:
                     async for message in client.messages:
                         self._dispatch(message)
             except (aiomqtt.MqttError, OSError) as error:
+                self.last_error = f"{error}."
                 _log.debug("bus connection of %s ended: %s", self.identity, error)
             finally:
                 was_connected = self._connected.is_set()
@@ -193,12 +198,12 @@ class BusClient:
             "identifier": self.identity,
             "protocol": aiomqtt.ProtocolVersion.V311,
             "clean_session": True,
-            "keepalive": 30,
+            "keepalive": _KEEPALIVE_REMOTE_S if "://" in self.address else _KEEPALIVE_S,
             "timeout": 5.0,
             "max_queued_incoming_messages": MAX_QUEUED,
             "queue_type": _queue_type(self._on_overflow),
             "will": will and aiomqtt.Will(f"{self.root}/{will.topic}", will.payload, 1, will.retain),
-            **_transport(self.address, self._ca_file),
+            **_transport(self.address, self.ca_file),
         }
         return aiomqtt.Client(**options)
 
@@ -226,15 +231,26 @@ def _transport(address: str, ca_file: str | None) -> dict[str, Any]:
     parts = urlsplit(address)
     if parts.scheme != "mqtts" or not parts.hostname:
         raise ConfigError("BUS_URL", f"{address}: only mqtts://host[:port] is accepted")
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     return {
         "hostname": parts.hostname,
         "port": parts.port or 8883,
-        "tls_context": context,
+        "tls_context": tls_context(ca_file),
         # Without it each exchange waits for a delayed acknowledgement: 44-88 ms.
         "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
     }
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """TLS 1.2 or later, certificate and name verified. Raises OSError.
+
+    ca_file: a path or PEM text; the only CA that is trusted then.
+    """
+    if ca_file is not None and ca_file.startswith("-----BEGIN"):
+        context = ssl.create_default_context(cadata=ca_file)
+    else:
+        context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def _queue_type(on_overflow: Callable[[], None] | None) -> type[asyncio.Queue[aiomqtt.Message]]:

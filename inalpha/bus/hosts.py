@@ -75,13 +75,31 @@ class HostLink:
         self._instance, self._epoch = instance, epoch
         self._on_ended, self._on_log, self._now_us = on_ended, on_log, now_us
         self._runs: dict[str, _Run] = {}
-        self._heard_s = time.monotonic()
+        self._heard_s, self._is_heard = time.monotonic(), False
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """Listen to the host from now on."""
         self._heard_s = time.monotonic()
         await self._client.subscribe(f"hosts/{self.host}/#", self._arrived)
+
+    async def close(self) -> None:
+        """Hear it no more; its runs are told to end there and are lost here."""
+        for run, state in self._runs.items():
+            state.seq += 1
+            self._send(run, state, "kill", EMPTY, envelope.new_id())
+        await self._client.unsubscribe(f"hosts/{self.host}/#")
+        self.lose()
+
+    def lose(self) -> None:
+        """The host is gone for all its runs: each is told once."""
+        for run in list(self._runs):
+            self._lost(run)
+
+    @property
+    def runs(self) -> int:
+        """How many runs it holds."""
+        return len(self._runs)
 
     @property
     def age_s(self) -> float:
@@ -90,13 +108,15 @@ class HostLink:
 
     @property
     def is_up(self) -> bool:
-        return self.state is not None and self.state.up and self.age_s < HOST_LOST_S
+        # A retained state may be of a host that died with the broker: only a living word counts.
+        is_stated = self.state is not None and self.state.up
+        return is_stated and self._is_heard and self.age_s < HOST_LOST_S
 
     async def wait_up(self, timeout_s: float = 20.0) -> HostState:
-        """Wait until the host has measured its level. Raises TryAgain("HOST_DOWN")."""
+        """Wait until the host beats and has measured its level. Raises TryAgain("HOST_DOWN")."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self.state is None or not self.state.up:
+                while not self.is_up or self.state is None:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
@@ -245,9 +265,7 @@ class HostLink:
         previous, self.state = self.state, state
         self._changed.set()
         if previous is not None and state.up and previous.session != state.session:
-            # Another host process answers under this name: what the former one ran is gone.
-            for run in list(self._runs):
-                self._lost(run)
+            self.lose()  # another process answers under this name: what the former one ran is gone
 
     def _lost(self, run: str) -> None:
         state = self._runs.pop(run)
@@ -262,7 +280,8 @@ class HostLink:
             message.payload, topic=message.topic, is_retained=message.is_retained, now_us=self._now_us()
         )
         if not message.is_retained:
-            self._heard_s = time.monotonic()
+            self._heard_s, self._is_heard = time.monotonic(), True
+            self._changed.set()
         return found
 
     def _answered(self, message: Message, run: str) -> None:

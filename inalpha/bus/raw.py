@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
 import struct
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from inalpha.bus.client import tls_context
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 2, 3, 4, 9, 13
 REFUSED = 0x80
@@ -37,9 +38,15 @@ class RawPeer:
             reader, writer = await asyncio.open_unix_connection(address)
         else:
             parts = urlsplit(address)
-            context = ssl.create_default_context(cafile=ca_file)
+            context = tls_context(ca_file) if parts.scheme == "mqtts" else None
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 8883, ssl=context)
         return cls(reader, writer, timeout_s)
+
+    @property
+    def tls_version(self) -> str:
+        """ "" on a transport without TLS."""
+        found = self._writer.get_extra_info("ssl_object")
+        return str(found.version()) if found is not None else ""
 
     async def connect(
         self,

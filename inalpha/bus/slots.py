@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,22 +41,31 @@ def slot_identities() -> list[str]:
     return consoles + [f"cli-{n:02d}" for n in range(1, CLI_SLOTS + 1)]
 
 
-def make_credentials(run_dir: Path, hosts: tuple[str, ...] = ("host-local",)) -> dict[str, str]:
-    """Write fresh tokens and seeds for everybody; returns identity -> token.
+def make_credentials(
+    run_dir: Path,
+    hosts: tuple[str, ...] = ("host-local",),
+    *,
+    tokens: Mapping[str, str] | None = None,
+    daemon_seed: str | None = None,
+) -> dict[str, str]:
+    """Write tokens and seeds for everybody; returns identity -> token. Both are fresh unless given.
 
-    run_dir is made 0700. Signing seeds: consoles, CLIs, the local hosts and the daemon.
+    tokens: those that an external broker knows. run_dir is made 0700. Signing seeds: consoles, CLIs, the
+    local hosts and the daemon.
     """
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(run_dir, 0o700)
     folder = run_dir / "slots"
     folder.mkdir(mode=0o700, exist_ok=True)
-    tokens = {}
+    made = {}
     for identity in (DAEMON, *hosts, *SELF_TEST, *slot_identities()):
-        tokens[check_identity(identity)] = token = secrets.token_hex(32)
+        token = secrets.token_hex(32) if tokens is None else tokens[identity]
+        made[check_identity(identity)] = token
         write_private(folder / f"{identity}.token", token)
         if identity not in SELF_TEST:
-            write_private(folder / f"{identity}.seed", secrets.token_hex(32))
-    return tokens
+            known = daemon_seed if identity == DAEMON else None
+            write_private(folder / f"{identity}.seed", known or secrets.token_hex(32))
+    return made
 
 
 def write_private(path: Path, text: str) -> None:

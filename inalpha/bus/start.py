@@ -49,7 +49,7 @@ max_queued_messages 1000
 sys_interval 0
 set_tcp_nodelay true
 listener {listener}
-max_connections 128
+{tls}max_connections 128
 use_username_as_clientid true
 """
 
@@ -65,8 +65,10 @@ class Broker:
     tokens: dict[str, str] = field(repr=False)
     process: subprocess.Popen[bytes] = field(repr=False)
 
+    ca_file: str | None = None
+
     @property
-    def pid(self) -> int:
+    def pid(self) -> int | None:
         return self.process.pid
 
     @property
@@ -157,11 +159,11 @@ def _mosquitto_command(run_dir: Path, path: Path, tokens: dict[str, str], root: 
     return [binary, "-c", str(run_dir / "mosquitto.conf")]
 
 
-def mosquitto_config(run_dir: Path, listener: str) -> str:
-    """The configuration file. The last two lines belong to the listener above them."""
+def mosquitto_config(run_dir: Path, listener: str, *, tls: str = "", as_root: bool | None = None) -> str:
+    """The configuration file. The last lines, tls among them, belong to the listener above them."""
     # As root it would become the user mosquitto, who may not enter our 0700 directory.
-    user = "user root\n" if os.geteuid() == 0 else ""
-    return _MOSQUITTO.format(user=user, dir=run_dir, listener=listener)
+    user = "user root\n" if (os.geteuid() == 0 if as_root is None else as_root) else ""
+    return _MOSQUITTO.format(user=user, dir=run_dir, listener=listener, tls=tls)
 
 
 def _await_listening(process: subprocess.Popen[bytes], path: Path, kind: str) -> None:

@@ -96,7 +96,7 @@ async def _send(
 ) -> dict[str, Any]:
     run_dir = Path(found.run_dir)
     with slots.take_slot(run_dir, "cli") as slot:
-        async with BusClient(str(run_dir / "bus.sock"), slot.identity, slot.token) as client:
+        async with BusClient(identity=slot.identity, token=slot.token, **found.endpoint()) as client:
             key, kid = slot.key, slot.identity
             if operator is not None:
                 key, kid = BusKey(operator.signer.key.seed), operator.signer.vkey.text

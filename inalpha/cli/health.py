@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -13,12 +14,14 @@ from typing import Any
 import click
 
 from inalpha.audit.keys import check_private, check_secret, is_open
+from inalpha.bus import external
+from inalpha.bus.slots import SELF_TEST
 from inalpha.bus.start import find_mosquitto
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json, iso, table
-from inalpha.daemon.config import load_config
+from inalpha.daemon.config import Bus, load_config
 from inalpha.daemon.presence import find, start_ticks
 from inalpha.ledger import readers
 from inalpha.model import latch
@@ -45,7 +48,9 @@ def status(ctx: click.Context, home_override: str | None, as_json: bool) -> None
     click.echo(f"daemon  {daemon['state']}  pid {daemon['pid'] or '-'}  epoch {daemon['epoch']}")
     click.echo(f"broker  {broker['kind'] or '-'}  pid {broker['pid'] or '-'}")
     for host in found["hosts"]:
-        click.echo(f"host    {host['name']}  pid {host['pid'] or '-'}  {host['level'] or 'not measured'}")
+        where = "remote" if host["is_remote"] else f"pid {host['pid'] or '-'}"
+        beat = f"beat {host['beat_age_s']:.1f} s ago" if host["is_up"] else "silent"
+        click.echo(f"host    {host['name']}  {where}  {host['level'] or 'not measured'}  {beat}")
     click.echo(f"halt    {found['halt']}")
     for waiver in found["waivers"]:
         told = f"{waiver['run']} does without {waiver['rule']} until {waiver['expires_at']}"
@@ -74,7 +79,7 @@ def read_status(home: Home) -> dict[str, Any]:
             "kind": presence.broker.get("kind") if presence else None,
             "pid": _alive(presence.broker.get("pid")) if presence else None,
         },
-        "hosts": [{**host, "pid": _alive(host.get("pid"))} for host in presence.hosts] if presence else [],
+        "hosts": [_host(host) for host in presence.hosts] if presence else [],
         "runs": [
             {
                 "run": run["run"],
@@ -92,6 +97,12 @@ def read_status(home: Home) -> dict[str, Any]:
         "pending": row["plans"]["pending"],
         "audit": row["audit"],
     }
+
+
+def _host(host: dict[str, Any]) -> dict[str, Any]:
+    beat_us, shown = host.get("beat_us"), {k: v for k, v in host.items() if k != "beat_us"}
+    age_s = round(max(0.0, time.time() - beat_us / 1e6), 1) if isinstance(beat_us, int) else None
+    return {**shown, "pid": _alive(host.get("pid")), "beat_age_s": age_s}
 
 
 def _severity(state: str) -> int:
@@ -143,7 +154,7 @@ def doctor(ctx: click.Context, home_override: str | None, as_json: bool) -> None
     checks = [
         _python(), _sqlite(), _check("configuration", lambda: str(load_config(home.config) and "valid")),
         _check("risk rules", lambda: f"{load_rules(home.risk).active} controls active"),
-        _check("modes", lambda: _modes(home)), _keys(home), _disk(home), _broker(), _latch(home), _sandbox(),
+        _check("modes", lambda: _modes(home)), _keys(home), _disk(home), _broker(home), _latch(home), _sandbox(),
     ]  # fmt: skip
     failed = [check for check in checks if check["result"] == "fail"]
     if as_json:
@@ -203,11 +214,23 @@ def _disk(home: Home) -> dict[str, str]:
     return _result("disk", "ok" if ok else "warn", f"{free >> 20} MiB free", "" if ok else "Free some space.")
 
 
-def _broker() -> dict[str, str]:
+def _broker(home: Home) -> dict[str, str]:
+    try:
+        bus = load_config(home.config).bus
+    except InalphaError:
+        bus = Bus()  # told by the configuration's own check
+    if bus.url:
+        return _check("broker", lambda: _external(home, bus))
     found = find_mosquitto()
     return _result(
         "broker", "ok", found or "amqtt (bundled)", "" if found else "apt-get install mosquitto is faster."
     )
+
+
+def _external(home: Home, bus: Bus) -> str:
+    ca, name = bus.ca_path(home.root), SELF_TEST[0]  # a name whose login disturbs nobody
+    version = asyncio.run(external.probe(bus.url, ca, name, external.token_of(home.bus, name)))
+    return f"{bus.url}  {version}  {ca or 'CAs of the system'}"
 
 
 def _latch(home: Home) -> dict[str, str]:

@@ -43,6 +43,8 @@ VERBS: dict[str, str] = {
     "risk": "safety",
     "operator": "keys",
     "agent": "keys",
+    "host": "hosts",
+    "bus": "hosts",
     "audit": "audit",
     "prove": "audit",
     "redteam": "redteam",

@@ -34,6 +34,8 @@ _COMMANDS = {
     "resume": "halt.resume",
     "risk apply": "limits.set",
     "operator add": "key.enrol",
+    "host add": "key.enrol",
+    "host revoke": "key.revoke",
     "operator revoke": "key.revoke",
     "agent add": "key.enrol",
     "agent revoke": "key.revoke",

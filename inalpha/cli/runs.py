@@ -80,6 +80,7 @@ def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
     "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
 )
 @click.option("--param", "params", multiple=True, metavar="K=V")
+@click.option("--host", metavar="NAME", help="Which host runs it (default: this machine's).")
 @signing_options
 @home_option
 @json_option
@@ -96,6 +97,7 @@ def start(
     expires: str,
     fill: str,
     params: tuple[str, ...],
+    host: str | None,
     operator: str | None,
     passphrase_file: str | None,
     home_override: str | None,
@@ -114,7 +116,7 @@ def start(
     if not as_json:
         click.echo(json.dumps(body, indent=2, sort_keys=True), err=True)
         click.echo(f"digest {mandate_digest(body)}", err=True)
-    found = sign_and_start(home, who, body, spec)
+    found = sign_and_start(home, who, body, spec, host)
     if as_json:
         emit_json({**found, "mandate": body})
     else:
@@ -182,11 +184,14 @@ def build_mandate(
     )
 
 
-def sign_and_start(home: Home, who: Operator, body: dict[str, Any], spec: FeedSpec) -> dict[str, Any]:
+def sign_and_start(
+    home: Home, who: Operator, body: dict[str, Any], spec: FeedSpec, host: str | None = None
+) -> dict[str, Any]:
     """Sign the mandate and hand it to the daemon."""
     subject = {"mandate": body, "mandate_sha256": mandate_digest(body)}
     note = gate(home, who, "run.start", subject)
-    return send(home, "run.start", {"mandate": body, "feed": spec.canonical(), "gate": note}, who)
+    args = {"mandate": body, "feed": spec.canonical(), "gate": note}
+    return send(home, "run.start", args if host is None else {**args, "host": host}, who)
 
 
 def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:

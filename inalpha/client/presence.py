@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from inalpha.model.errors import NoDaemon
 from inalpha.model.home import Home
@@ -26,6 +27,16 @@ class Presence:
     broker: dict[str, object] = field(default_factory=dict)
     hosts: list[dict[str, object]] = field(default_factory=list)
     runners: dict[str, int] = field(default_factory=dict)
+    bus: dict[str, str | None] = field(default_factory=dict)
+
+    def endpoint(self) -> dict[str, Any]:
+        """Arguments of BusClient that say where the bus is."""
+        bus = self.bus
+        return {
+            "address": bus.get("address") or str(Path(self.run_dir) / "bus.sock"),
+            "root": bus.get("root") or "inalpha",
+            "ca_file": bus.get("ca_file"),
+        }
 
 
 def start_ticks(pid: int) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from inalpha.audit.cosignature import check_cosignature
+from inalpha.audit.notes import parse_vkey
 from inalpha.daemon import evaluation, plans
 from inalpha.daemon.call import Body, Call
 from inalpha.execution import gates, waivers
@@ -102,7 +103,7 @@ def _decide_candidate(action: str) -> Handler:
 async def start_run(office: Office, call: Call) -> Body:
     """Admit a signed mandate: promotion, ownership, cap, limits and feed; then the run begins."""
     mandate, feed_text = call.mapping("mandate"), call.text("feed", 8000)
-    gate, principal = call.text("gate", 24_000), call.principal
+    gate, principal, host = call.text("gate", 24_000), call.principal, call.optional("host", 36)
     feed = FeedSpec.from_canonical(feed_text)
     if feed.canonical() != feed_text or feed.sha256 != mandate.get("feed", {}).get("config_sha256"):
         raise Refused("FEED_DIGEST", "the feed's text is not what the mandate names.", "Build it again.")
@@ -117,6 +118,7 @@ async def start_run(office: Office, call: Call) -> Body:
         if office.halt_now(txn, str(mandate.get("account")), "") is HaltState.KILLED:
             raise Refused("KILLED", "no run starts while KILLED.", "inalpha resume SCOPE --reason TEXT")
         run = gates.start_run(txn, mandate, principal, gate, max_runs=office.config.account.max_runs)
+        office.link.bind(run, host)
         office.demand_waivers(txn, run, rules)
         txn.blob(feed_text.encode())
         return {"run": run, "mandate_sha256": mandate_digest(mandate)}
@@ -193,7 +195,9 @@ async def enrol_key(office: Office, call: Call) -> Body:
         txn.check_gate(gate, "key.enrol", data, principal)
         return {"seq": txn.line("key.enrol", principal, data, gate=gate)}
 
-    return await call.commit(office, job)
+    body = await call.commit(office, job)
+    await refresh_hosts(office)
+    return body
 
 
 async def revoke_key(office: Office, call: Call) -> Body:
@@ -204,7 +208,20 @@ async def revoke_key(office: Office, call: Call) -> Body:
         txn.check_gate(gate, "key.revoke", data, principal)
         return {"seq": txn.line("key.revoke", principal, data, gate=gate)}
 
-    return await call.commit(office, job)
+    body = await call.commit(office, job)
+    await refresh_hosts(office)
+    return body
+
+
+async def refresh_hosts(office: Office) -> None:
+    """Remote hosts are those whose key counts now."""
+
+    def job(txn: Txn) -> dict[str, bytes]:
+        rows = txn.conn.execute("SELECT vkey FROM key WHERE role = 'host' AND revoked_after IS NULL")
+        found = [parse_vkey(vkey) for (vkey,) in rows]
+        return {f"host-{key.name.rpartition('/')[2]}": key.public for key in found}
+
+    await office.link.enrolled(await office.write(job))
 
 
 async def record_cosignature(office: Office, call: Call) -> Body:

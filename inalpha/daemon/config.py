@@ -6,6 +6,7 @@ import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,9 +27,18 @@ class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Bus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[bus] broker: auto, mosquitto or amqtt."""
+    """[bus] broker: auto, mosquitto or amqtt. url: an external broker instead, mqtts://host[:port].
+
+    ca: file of the only CA that its certificate may come from; "" trusts those of the system.
+    """
 
     broker: str = "auto"
+    url: str = ""
+    ca: str = ""
+
+    def ca_path(self, home: Path) -> str | None:
+        """The CA file, relative to the home; None for the system's."""
+        return str(home / self.ca) if self.ca else None
 
 
 class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -103,12 +113,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         )
 
 
+def _is_broker_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    extra = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    return parts.scheme == "mqtts" and bool(parts.hostname) and not extra
+
+
 DEFAULT_TEXT = """# Settings of this home. Unknown keys stop the start. Risk rules are in risk.toml.
 
 schema = 1
 
 [bus]
 broker = "auto"        # auto: mosquitto when installed, else amqtt
+# url = "mqtts://bus.example:8883"   # an external broker instead; its files: inalpha bus export DIR
+# ca = "bus-ca.pem"                  # the only CA that its certificate may come from
 
 [sandbox]
 uid_base = 61000       # first uid of the runners when started as root
@@ -188,5 +210,9 @@ def load_config(path: Path) -> Config:
     if config.bus.broker not in ("auto", "mosquitto", "amqtt"):
         raise ConfigError(
             "CONFIG", f"{path}: bus.broker is {config.bus.broker!r}.", "auto, mosquitto or amqtt."
+        )
+    if config.bus.url and not _is_broker_url(config.bus.url):
+        raise ConfigError(
+            "CONFIG", f"{path}: bus.url is {config.bus.url!r}.", "Only mqtts://host[:port]: TLS, verified."
         )
     return config

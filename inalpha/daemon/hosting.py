@@ -1,13 +1,12 @@
-"""The local runner host as a child: started, watched, started again; and the link that asks it."""
+"""The local runner host as a child: started, watched, started again; remote ones beside it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,80 +14,20 @@ from nacl.signing import SigningKey
 
 from inalpha.bus import slots
 from inalpha.bus.client import BusClient
+from inalpha.bus.envelope import wall_us
 from inalpha.bus.hosts import HostLink
-from inalpha.daemon.link import Evidence, RunnerLink
-from inalpha.model.bar import Bar
+from inalpha.daemon.commands import refresh_hosts
+from inalpha.daemon.fleet import LOCAL, Fleet
 from inalpha.model.home import Home
 from inalpha.model.runner import RunnerEnded
-from inalpha.model.step import StepReply, StepRequest
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
-    from inalpha.daemon.runplan import RunPlan
 
-HOST = "host-local"
+HOST = LOCAL
+BOUND = "hosts.json"
 # Every runner as (pid, start time, boot id): a new host ends exact matches before its first run.
 ORPHANS = "runners.json"
-
-
-class BusRunnerLink(RunnerLink):
-    """Asks one host over the bus, and remembers which process holds which run."""
-
-    def __init__(self, link: HostLink, orphans: Path) -> None:
-        self._link = link
-        self._orphans = orphans
-        self._pids: dict[str, int] = {}
-        self._recorded: dict[str, tuple[int, int, str]] = {}
-
-    def measured(self) -> tuple[str, str | None] | None:
-        state = self._link.state
-        return (self._link.host, state.level) if state is not None and state.up else None
-
-    async def load(self, plan: RunPlan, level: str = "sealed") -> Evidence:
-        """A fresh runner; one that is left from before is ended first."""
-        spec, settings = plan.spec, plan.rules.controls.runner_limits
-        await self._link.kill(spec.run)
-        loaded = await self._link.load(
-            spec.run,
-            plan.source,
-            spec.strategy_sha256,
-            dict(spec.params),
-            spec.instrument,
-            spec.timeframe,
-            spec.seed,
-            step_s=float(settings.bar_s),
-            memory_bytes=settings.memory_mib << 20,
-            level=level,
-        )
-        self._pids[spec.run] = loaded.pid
-        self._recorded[spec.run] = (loaded.pid, loaded.start_ticks, loaded.boot_id)
-        self._orphans.write_text(json.dumps(list(self._recorded.values())), encoding="utf-8")
-        return Evidence(self._link.host, loaded.level, loaded.evidence)
-
-    async def warm(self, run: str, bars: Sequence[Bar]) -> None:
-        await self._link.warm(run, bars)
-
-    async def step(self, run: str, request: StepRequest) -> StepReply:
-        try:
-            return await self._link.step(run, request)
-        except RunnerEnded:
-            self._pids.pop(run, None)
-            raise
-
-    async def stop(self, run: str) -> None:
-        self._pids.pop(run, None)
-        await self._link.stop(run)
-
-    async def kill(self, run: str) -> None:
-        self._pids.pop(run, None)
-        await self._link.kill(run)
-
-    def pids(self) -> dict[str, int]:
-        return dict(self._pids)
-
-    def forget(self) -> None:
-        """The host is gone, and every runner with it."""
-        self._pids.clear()
 
 
 class HostChild:
@@ -103,26 +42,30 @@ class HostChild:
         self._office = office
         self._run_dir = run_dir
         self._process: subprocess.Popen[bytes] | None = None
-        host_key = bytes(slots.read_key(run_dir, HOST).verify_key)
-        self._link = HostLink(
-            client,
-            HOST,
-            key=key,
-            host_key=host_key,
-            instance=instance,
-            epoch=office.ledger.epoch,
-            on_ended=self._runner_ended,
-            on_log=lambda run, text: office.log("runner_output", run=run, text=text),
-        )
-        self._bus_link = BusRunnerLink(self._link, run_dir / ORPHANS)
+
+        def make(host: str, host_key: bytes) -> HostLink:
+            return HostLink(
+                client,
+                host,
+                key=key,
+                host_key=host_key,
+                instance=instance,
+                epoch=office.ledger.epoch,
+                on_ended=self._runner_ended,
+                on_log=lambda run, text: office.log("runner_output", run=run, text=text),
+            )
+
+        self._link = make(HOST, bytes(slots.read_key(run_dir, HOST).verify_key))
+        self._fleet = Fleet(self._link, make, run_dir / ORPHANS, home.root / BOUND)
         self._instance = instance
-        self._bus = client.address
+        self._client = client
         self._daemon_key = bytes(key.verify_key).hex()
 
     async def start(self) -> None:
         """Start it and wait for its measured level. Raises TryAgain("HOST_DOWN")."""
         await self._link.start()
-        self._office.link = self._bus_link
+        self._office.link = self._fleet
+        await refresh_hosts(self._office)
         self._spawn()
         state = await self._link.wait_up()
         self._office.log("host_up", host=HOST, isolation=state.level, pid=self.pid)
@@ -131,9 +74,21 @@ class HostChild:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def describe(self) -> dict[str, object]:
-        state = self._link.state
-        return {"name": HOST, "pid": self.pid, "level": state.level if state else None}
+    def describe(self) -> list[dict[str, object]]:
+        """Each host, the local one first. beat_us: wall time of its last word."""
+        now_us = wall_us()
+        return [
+            {
+                "name": link.host,
+                "pid": self.pid if link is self._link else None,
+                "level": link.state.level if link.state else None,
+                "is_remote": link is not self._link,
+                "is_up": link.is_up,
+                "beat_us": now_us - int(link.age_s * 1e6),
+                "runs": link.runs,
+            }
+            for link in (self._link, *self._fleet.remotes)
+        ]
 
     def _spawn(self) -> None:
         """From the main thread: the child dies with the thread that started it."""
@@ -142,11 +97,13 @@ class HostChild:
         slot = self._run_dir / "slots"
         command = [
             sys.executable, "-P", "-m", *self.program, "--child", "--name", HOST.removeprefix("host-"),
-            "--bus", self._bus, "--instance", self._instance, "--epoch", str(self._office.ledger.epoch),
+            "--bus", self._client.address, "--root", self._client.root,
+            "--instance", self._instance, "--epoch", str(self._office.ledger.epoch),
             "--token-file", str(slot / f"{HOST}.token"), "--key-file", str(slot / f"{HOST}.seed"),
             "--daemon-key", self._daemon_key, "--latch", str(self._home.latch), "--orphans", str(orphans),
             "--uid-base", str(sandbox.uid_base), "--max-runs", str(sandbox.max_runs),
             "--memory-share", str(sandbox.memory_share / 100),
+            *(["--ca-file", self._client.ca_file] if self._client.ca_file else []),
         ]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         with open(self._run_dir / "host.log", "ab") as log:
@@ -159,16 +116,38 @@ class HostChild:
         while True:
             if self._process is not None and self._process.poll() is not None:
                 self._office.log("host_restart", "warning", host=HOST, code=self._process.returncode)
-                self._bus_link.forget()
+                self._fleet.forget()
                 self._link.state = None
-                for actor in self._office.actors.values():
+                actors = [a for run, a in self._office.actors.items() if self._fleet.is_local(run)]
+                for actor in actors:
                     await actor.quiesce()
                 self._spawn()
                 await self._link.wait_up()
                 changed()
-                for actor in self._office.actors.values():
+                for actor in actors:
                     await actor.restart()
             await asyncio.sleep(0.05)
+
+    async def watch_remotes(self, changed: Callable[[], None]) -> None:
+        """A remote host that falls silent loses its runs; they come back by replay when it does."""
+        was_up: dict[str, bool] = {}
+        while True:
+            for link in self._fleet.remotes:
+                before, is_up = was_up.get(link.host, False), link.is_up
+                was_up[link.host] = is_up
+                if is_up and not before and link.state is not None:
+                    self._office.log("host_up", host=link.host, isolation=link.state.level)
+                    changed()
+                elif before and not is_up:
+                    self._office.log("host_lost", "warning", host=link.host, age_s=round(link.age_s, 1))
+                    await self._alert_silence(link.host)
+                    link.lose()
+                    changed()
+            await asyncio.sleep(0.1)
+
+    async def _alert_silence(self, host: str) -> None:
+        text = f"{host} is silent: its runs wait for it"
+        await self._office.write(lambda txn: self._office.alert(txn, "host_lost", host, text))
 
     def _runner_ended(self, run: str, error: RunnerEnded) -> None:
         """A runner ended between bars."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inalpha.model.bar import Bar
+from inalpha.model.errors import Refused
 from inalpha.model.runner import HostLost
 from inalpha.model.step import StepReply, StepRequest
 
@@ -26,8 +27,16 @@ class Evidence:
 class RunnerLink:
     """No host yet: every ask is answered as a lost host, which is retried."""
 
-    def measured(self) -> tuple[str, str | None] | None:
-        """(host, its measured level), None while no host is up."""
+    def bind(self, run: str, host: str | None) -> None:
+        """Give a run to a host; None is the local one. Raises Refused("NO_HOST")."""
+        if host is not None:
+            raise Refused("NO_HOST", f"there is no host {host}.", "List them: inalpha host list")
+
+    async def enrolled(self, keys: dict[str, bytes]) -> None:
+        """The remote hosts that count from now on, by name."""
+
+    def measured(self, run: str) -> tuple[str, str | None] | None:
+        """(host of the run, its measured level), None while that host is down."""
         return None
 
     async def load(self, plan: RunPlan, level: str = "sealed") -> Evidence:

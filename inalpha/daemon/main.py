@@ -12,11 +12,12 @@ from pathlib import Path
 from nacl.signing import SigningKey
 
 from inalpha import __version__
-from inalpha.bus import envelope, slots, topics
+from inalpha.bus import envelope, external, slots, topics
 from inalpha.bus.client import BusClient, Will
 from inalpha.bus.command import Command, CommandServer
+from inalpha.bus.external import External
 from inalpha.bus.selftest import run_self_test
-from inalpha.bus.start import start_broker
+from inalpha.bus.start import Broker, start_broker
 from inalpha.daemon import presence
 from inalpha.daemon.commands import refresh_limits
 from inalpha.daemon.config import load_config
@@ -76,14 +77,13 @@ class Supervisor:
         self.office.fatal = self._fatal
         await self.office.open_books()
         run_dir = self.home.run_dir(self.instance)
-        prefer = self.office.config.bus.broker
-        self.broker = start_broker(run_dir, None if prefer == "auto" else prefer)
+        self.broker = await self._open_broker(run_dir)
         self.presence = self._make_presence(run_dir)
         presence.announce(self.home, self.presence)
         key = slots.read_key(run_dir, topics.DAEMON)
         self.client = BusClient(
             self.broker.socket, topics.DAEMON, self.broker.tokens[topics.DAEMON], self.broker.root,
-            on_connect=self._say_state, will=self._will,
+            on_connect=self._say_state, will=self._will, ca_file=self.broker.ca_file,
         )  # fmt: skip
         self.host = HostChild(self.home, self.office, self.client, run_dir, self.instance, key)
         tasks: list[asyncio.Task[None]] = []
@@ -100,6 +100,7 @@ class Supervisor:
             _notify("READY=1")
             self.log("ready", pid=os.getpid(), epoch=self.ledger.epoch, broker=self.broker.kind, runs=resumed)
             watches = (self._beat(), self._watch_broker(), self.host.watch(self._announce_changes),
+                       self.host.watch_remotes(self._announce_changes),
                        self.office.watch_latch(), self.office.expire_plans(), self._watch_rules())  # fmt: skip
             tasks = [asyncio.create_task(work) for work in watches]
             for task in tasks:
@@ -140,6 +141,15 @@ class Supervisor:
         self.broker.stop()
         self.log("stopped", epoch=self.ledger.epoch)
 
+    async def _open_broker(self, run_dir: Path) -> Broker | External:
+        """The external broker where one is set, once it was verified; else a child."""
+        bus = self.office.config.bus
+        if not bus.url:
+            return start_broker(run_dir, None if bus.broker == "auto" else bus.broker)
+        found = external.attach(run_dir, self.home.bus, bus.url, bus.ca_path(self.home.root), self.instance)
+        await external.probe(found.socket, found.ca_file, topics.DAEMON, found.tokens[topics.DAEMON])
+        return found
+
     # What the daemon says.
 
     def _make_presence(self, run_dir: Path) -> presence.Presence:
@@ -153,12 +163,17 @@ class Supervisor:
             instance=self.instance,
             daemon_key=bytes(slots.read_key(run_dir, topics.DAEMON).verify_key).hex(),
             broker={"kind": self.broker.kind, "pid": self.broker.pid},
+            bus={
+                "address": self.broker.socket,
+                "root": self.broker.root,
+                "ca_file": self.broker.ca_file,
+            },
         )
 
     def _announce(self, state: str) -> None:
         self.presence.state = state
         self.presence.broker = {"kind": self.broker.kind, "pid": self.broker.pid}
-        self.presence.hosts = [self.host.describe()]
+        self.presence.hosts = self.host.describe()
         self.presence.runners = self.office.link.pids()
         presence.announce(self.home, self.presence)
 
@@ -188,7 +203,6 @@ class Supervisor:
 
     async def _beat(self) -> None:
         """A beat comes from the loop that steps runs, behind a ledger job: a wedged one falls silent."""
-        runners: dict[str, int] = {}
         while True:
             await self.office.write(lambda txn: None)
             self._beats += 1
@@ -196,21 +210,19 @@ class Supervisor:
             raw = envelope.encode("beat", body, epoch=self.ledger.epoch, now_us=envelope.wall_us())
             self.client.post(topics.DAEMON_BEAT, raw, qos=0)
             _notify("WATCHDOG=1")
-            if runners != self.office.link.pids():
-                runners = self.office.link.pids()
-                self._announce_changes()
+            self._announce_changes()
             await asyncio.sleep(BEAT_S)
 
     async def _watch_broker(self) -> None:
-        """A dead broker is started again; clients find it by themselves."""
+        """A dead broker is started again; clients find it by themselves. Each reconnect is tested."""
+        tested = 1
         while True:
             if not self.broker.is_alive:
                 self.log("broker_restart", "warning", kind=self.broker.kind)
-                before = self.client.connects
                 self.broker.restart()
                 self._announce_changes()
-                while self.client.connects == before and self.broker.is_alive:
-                    await asyncio.sleep(0.02)
+            if self.client.connects != tested and self.client.is_connected:
+                tested = self.client.connects
                 await self._test_broker(at_start=False)
             await asyncio.sleep(0.05)
 
@@ -237,8 +249,9 @@ class Supervisor:
 
     async def _test_broker(self, at_start: bool = True) -> None:
         """The six acts that the ACL must refuse. Unsound at start: nothing runs; later: entries are blocked."""
-        found = await run_self_test(self.client, self.broker.tokens)
-        if not self.broker.is_alive:
+        before = self.client.connects
+        found = await run_self_test(self.client, self.broker.tokens, ca_file=self.broker.ca_file)
+        if not self.broker.is_alive or not self.client.is_connected or self.client.connects != before:
             return  # it died meanwhile: a dead bus proves nothing, and its successor is tested again
         bad = ", ".join(f"{act.name} ({act.detail})" for act in found.acts if not act.is_contained)
         self.office.accounts.blocks_of_all = () if found.is_sound else (BUS_UNSOUND,)

@@ -190,7 +190,7 @@ class Office:
 
     def demand_waivers(self, txn: Txn, run: str, rules: Rules) -> list[Waiver]:
         """The waivers that a run needs, by its rules and the level of its host. Raises Refused."""
-        measured = self.link.measured()
+        measured = self.link.measured(run)
         host, level = measured if measured is not None else ("", "sealed")  # loading will wait for a host
         return waivers.demand(txn.conn, run, waivers.needed_for(rules.disabled, host, level), txn.now_us)
 

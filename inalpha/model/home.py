@@ -64,6 +64,11 @@ class Home:
         return self.root / "log"
 
     @property
+    def bus(self) -> Path:
+        """What an external broker and remote hosts know this home by; absent while the broker is a child."""
+        return self.root / "bus"
+
+    @property
     def demo_mark(self) -> Path:
         return self.root / "demo.json"
 

@@ -19,6 +19,7 @@ LINE_COLUMNS = (
     Column("line", 8, right=True), Column("time", 10), Column("actor", 20), Column("kind", 16),
     Column("what", 20, grow=True), Column("", 1),
 )  # fmt: skip
+HOST_SILENT_S = 5.0
 CHECK_NAMES = {
     "C1": "form", "C2": "signatures", "C3": "chain", "C4": "genesis", "C5": "leaves", "C6": "tree", "C7": "head",
 }  # fmt: skip
@@ -142,10 +143,14 @@ def health_lines(store: Store, now_us: int, width: int, sent: list[tuple[int, st
         .add(f"free {free / 1e9:.0f} GB  ").add(f"home {plain(store.home.root)}", "dim")
     )  # fmt: skip
     for host in found.hosts if found else []:
+        where = "remote" if host.get("is_remote") else f"pid {host.get('pid')}"
+        beat_us = host.get("beat_us")
+        silent_s = store.clock.wall_us() / 1e6 - beat_us / 1e6 if isinstance(beat_us, int) else 0.0
+        beat = (f"  beat {age(max(0.0, silent_s))}", "bad" if silent_s > HOST_SILENT_S else "")
         lines.append(
-            Line("host    ", "title").add(
-                f"{plain(host.get('name'))} pid {host.get('pid')}  level {plain(host.get('level'))}"
-            )
+            Line("host    ", "title")
+            .add(f"{plain(host.get('name'))} {where}  level {plain(host.get('level') or '-')}")
+            .add(*beat)
         )
     lines += [
         Line(),
