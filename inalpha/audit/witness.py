@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,9 @@ from inalpha.audit.prove import tlog_proof
 from inalpha.model.errors import IntegrityError, Refused
 
 REQUEST = "inalpha.audit/witness/v1"
+MAX_PROOF = 63
 _STATE = "witness.json"
+_OLD = re.compile("old (0|[1-9][0-9]{0,15})")
 _MEMBERS = {"checkpoint", "keys", "old", "proof", "request"}
 
 
@@ -61,9 +64,9 @@ def seen(directory: Path) -> tuple[int, str]:
     return state["size"], state["root"]
 
 
-def make_request(home: Path, reader: sqlite3.Connection, old: int) -> bytes:
-    """What the log's machine hands to a witness that last saw old lines."""
-    note = (home / "head.checkpoint").read_bytes()
+def make_request(home: Path, reader: sqlite3.Connection, old: int, note: bytes | None = None) -> bytes:
+    """What the log's machine hands to a witness that last saw old lines. note: the home's signed head else."""
+    note = note if note is not None else (home / "head.checkpoint").read_bytes()
     size = parse_note(note).size
     reader.execute("BEGIN")
     try:
@@ -106,14 +109,76 @@ def cosign(directory: Path, request: bytes, seconds: int) -> bytes:
                 "WITNESS_REFUSES", f"this is no continuation of the {state['size']} lines seen: {error}.",
                 "Keep the request: it is evidence. Compare it with the log's keeper.",
             ) from error  # fmt: skip
-        key = load_key(directory / "witness.key")
-        vkey = VerifierKey(state["name"], COSIGNATURE, key.public)
-        _store(
-            directory, state | {"log_vkey": log_vkey, "root": checkpoint.root.hex(), "size": checkpoint.size}
-        )
-        signature = vkey.id + seconds.to_bytes(8, "big") + key.sign(cosigned_text(seconds, checkpoint.text))
-    line = f"{DASH}{vkey.name} {b64encode(signature)}\n"
-    return f"{asked['checkpoint']}{line}".encode()
+        line = _sign(directory, state | {"log_vkey": log_vkey}, checkpoint, seconds)
+    return asked["checkpoint"].encode() + line
+
+
+def add_checkpoint(directory: Path, body: bytes, seconds: int) -> tuple[int, bytes]:
+    """Answer C2SP tlog-witness `add-checkpoint`: (HTTP status, body).
+
+    200 with the cosignature line; 400 malformed; 403 not signed by the log key that this witness follows; 404
+    another log; 409 with the size that it saw; 422 a proof that does not hold.
+    """
+    try:
+        old, proof, note = parse_add(body)
+        head = parse_note(note)
+    except NoteError as error:
+        return 400, f"{error}\n".encode()
+    with _locked(directory):
+        state = _load(directory)
+        if head.origin != state["origin"]:
+            return 404, b"another log\n"
+        try:
+            known = [parse_vkey(state["log_vkey"])] if state["log_vkey"] else []
+            open_checkpoint(note, known)
+        except NoteError as error:
+            return 403, f"{error}\n".encode()
+        if old > head.size or head.extensions:
+            return 400, b"the old size is the larger one, or there are extension lines\n"
+        known_root = bytes.fromhex(state["root"])
+        if old != state["size"] or (old == head.size and head.root != known_root):
+            return 409, b"%d\n" % state["size"]
+        try:
+            merkle.verify_consistency(old, known_root, head.size, head.root, proof)
+        except merkle.ProofError as error:
+            return 422, f"{error}\n".encode()
+        return 200, _sign(directory, state, head, seconds)
+
+
+def make_add(old: int, proof: Sequence[bytes], note: bytes) -> bytes:
+    """The body of an `add-checkpoint` request."""
+    lines = [f"old {old}", *(b64encode(node) for node in proof), "", ""]
+    return "\n".join(lines).encode() + note
+
+
+def parse_add(body: bytes) -> tuple[int, list[bytes], bytes]:
+    """(old size, consistency proof, checkpoint note) of such a body. Raises NoteError."""
+    head, blank, note = body.partition(b"\n\n")
+    try:
+        first, *hashes = head.decode("ascii").split("\n")
+    except UnicodeDecodeError as error:
+        raise NoteError("not ASCII") from error
+    found = _OLD.fullmatch(first)
+    if found is None or not blank or len(hashes) > MAX_PROOF:
+        raise NoteError("no old size, no blank line or too long a proof")
+    proof = [b64decode(item) for item in hashes]
+    if any(len(node) != 32 for node in proof):
+        raise NoteError("a hash has 32 bytes")
+    return int(found[1]), proof, note
+
+
+def _sign(directory: Path, state: dict[str, Any], head: Checkpoint, seconds: int) -> bytes:
+    """The cosignature line; what was seen is durable before it exists."""
+    key = load_key(directory / "witness.key")
+    vkey = VerifierKey(state["name"], COSIGNATURE, key.public)
+    _store(directory, state | {"root": head.root.hex(), "size": head.size})
+    signature = vkey.id + seconds.to_bytes(8, "big") + key.sign(cosigned_text(seconds, head.text))
+    return f"{DASH}{vkey.name} {b64encode(signature)}\n".encode()
+
+
+def old_size(request: bytes) -> int:
+    """How many lines a request takes as seen."""
+    return int(_read_request(request)["old"])
 
 
 def _read_request(request: bytes) -> dict[str, Any]:
@@ -121,11 +186,28 @@ def _read_request(request: bytes) -> dict[str, Any]:
         asked = decode(request.removesuffix(b"\n"))
     except CanonicalError as error:
         raise Refused("WITNESS_REQUEST", f"{error}.", "Make it anew: audit witness request.") from error
-    if type(asked) is not dict or asked.keys() != _MEMBERS or asked["request"] != REQUEST:
+    if type(asked) is not dict or asked.keys() != _MEMBERS or asked["request"] != REQUEST or not _typed(asked):
         raise Refused(
             "WITNESS_REQUEST", "other members than a request has.", "Make it anew: audit witness request."
         )
     return asked
+
+
+def _typed(asked: dict[str, Any]) -> bool:
+    items, proof = asked["keys"], asked["proof"]
+    return (
+        type(asked["old"]) is int
+        and type(asked["checkpoint"]) is str
+        and type(proof) is list
+        and all(type(node) is str for node in proof)
+        and type(items) is list
+        and all(
+            type(item) is dict
+            and item.keys() == {"entry", "proof"}
+            and all(type(text) is str for text in item.values())
+            for item in items
+        )
+    )
 
 
 def _check(asked: dict[str, Any], state: dict[str, Any]) -> tuple[Checkpoint, str]:
@@ -138,6 +220,8 @@ def _check(asked: dict[str, Any], state: dict[str, Any]) -> tuple[Checkpoint, st
     merkle.verify_consistency(state["size"], bytes.fromhex(state["root"]), head.size, head.root, proof)
     log_vkey = _follow_keys(asked["keys"], state, head)
     checkpoint, _ = open_checkpoint(note, [parse_vkey(log_vkey)])
+    if checkpoint.extensions:
+        raise NoteError("a checkpoint with extension lines")
     if checkpoint.origin != state["origin"]:
         raise NoteError("it is of another log")
     return checkpoint, log_vkey

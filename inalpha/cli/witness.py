@@ -1,11 +1,12 @@
 """`audit witness`: another machine's memory of this log, and its cosignatures.
 
-Four files pass between the two machines and no connection is needed: the witness's key is enrolled once; a
-request goes out, a cosigned checkpoint comes back.
+Over the network `serve` answers and `submit` asks. Without one, files pass between the two machines: the
+witness's key is enrolled once; a request goes out, a cosigned checkpoint comes back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import click
 
 from inalpha.audit import witness as witnesses
 from inalpha.audit.bundle import write_whole
+from inalpha.audit.checkpoint import parse_note
 from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
@@ -26,7 +28,7 @@ _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def witness() -> None:
-    """Cosigning: new, show, cosign on the witness; enrol, request, record on the log's machine."""
+    """Cosigning: new, serve, show, cosign on the witness; enrol, submit, request, record on the log's machine."""
 
 
 @witness.command()
@@ -60,6 +62,67 @@ def cosign(directory: Path, request: Path, file: Path) -> None:
     write_whole(file, [note])
     size, root = witnesses.seen(directory)
     click.echo(f"{file}: {size} lines, root {root}")
+
+
+@witness.command()
+@click.option("--state", "directory", required=True, metavar="DIR", type=_DIRECTORY, help="The witness's folder.")
+@click.option("--listen", default="127.0.0.1:8190", show_default=True, metavar="HOST:PORT")
+def serve(directory: Path, listen: str) -> None:
+    """Answer C2SP add-checkpoint until interrupted. Plain HTTP: put a TLS proxy in front of other machines."""
+    from inalpha.audit.witness_server import WitnessServer
+
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise click.BadParameter(f"{listen!r} is no HOST:PORT.", param_hint="--listen")
+    with WitnessServer(directory, host.strip("[]"), int(port)) as server:
+        click.echo(f"http://{host}:{server.server_address[1]}")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+@witness.command()
+@click.argument("url", metavar="URL")
+@click.option("--out", type=_FILE, metavar="FILE", help="Write the cosigned checkpoint here; no daemon is needed.")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def submit(
+    ctx: click.Context,
+    url: str,
+    out: Path | None,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Have the witness at URL cosign the last signed head, and write its cosignature into the log."""
+    from inalpha.audit.client import tree_of
+    from inalpha.audit.witness_client import check_url
+    from inalpha.audit.witness_client import submit as ask
+
+    home = home_of(ctx, home_override)
+    check_url(url)
+    who = None
+    if out is None:
+        presence.require(home)
+        who = unlock(home, operator, passphrase_file)
+    head = (home.root / "head.checkpoint").read_bytes()
+    with reading(home) as reader:
+        tree = tree_of(reader)
+        size = parse_note(head).size
+        note = ask(
+            url,
+            head,
+            lambda old: tree.consistency(old, size),
+            lambda old: witnesses.make_request(home.root, reader, old, head),
+        )
+    if out is not None:
+        write_whole(out, [note])
+        found: dict[str, object] = {"size": size, "file": str(out)}
+    else:
+        found = send(home, "witness.cosign", {"note": note.decode()}, who)
+    emit_json(found) if as_json else click.echo(f"{size} lines cosigned, {found.get('file') or 'recorded'}")
 
 
 @witness.command()

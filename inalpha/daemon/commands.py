@@ -9,10 +9,10 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from inalpha.audit.cosignature import check_cosignature
 from inalpha.audit.notes import parse_vkey
 from inalpha.daemon import evaluation, plans
 from inalpha.daemon.call import Body, Call
+from inalpha.daemon.witnessing import record
 from inalpha.execution import gates, waivers
 from inalpha.execution.mandates import mandate_digest
 from inalpha.ledger.fold import account_of
@@ -226,19 +226,8 @@ async def refresh_hosts(office: Office) -> None:
 
 async def record_cosignature(office: Office, call: Call) -> Body:
     """A witness's cosignature over an earlier head, once it holds against the enrolled key and this tree."""
-    note, principal = call.text("note", 16_000), "system:daemon"
-
-    def job(txn: Txn) -> Body:
-        witness, size = check_cosignature(txn.conn, txn.context, note)
-        known = txn.conn.execute(
-            "SELECT seq FROM cosign WHERE witness = ? AND size = ?", (witness, size)
-        ).fetchone()
-        if known is not None:
-            return {"seq": known[0], "witness": witness, "size": size}
-        data = {"note": note, "size": size, "witness": witness}
-        return {"seq": txn.line("witness.cosign", principal, data), "witness": witness, "size": size}
-
-    return await call.commit(office, job)
+    note = call.text("note", 16_000)
+    return await call.commit(office, lambda txn: record(txn, note))
 
 
 async def loosen_limits(office: Office, call: Call) -> Body:

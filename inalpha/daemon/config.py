@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from inalpha.audit.witness_client import check_url
 from inalpha.kernel.costs import FeeModel, SlippageModel
 from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import ConfigError
@@ -92,6 +93,19 @@ def parse_share(text: str) -> int | None:
     return share
 
 
+class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[audit] witnesses: addresses that get each new signed head, every so many seconds."""
+
+    witnesses: tuple[str, ...] = ()
+    witness_every_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 300
+
+
+class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[disk] floor_mib: free space of the home below which entries stop; below a quarter everything halts."""
+
+    floor_mib: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1024
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -100,6 +114,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     sandbox: Sandbox = Sandbox()
     account: Account = Account()
     fills: Fills = Fills()
+    audit: Audit = Audit()
+    disk: Disk = Disk()
     instruments: dict[str, Market] = {}
 
     def market(self, symbol: str) -> Market:
@@ -148,6 +164,13 @@ limit = "touch"        # through: a limit needs a better price than its own
 participation_cap = "" # largest share of a bar's volume that one fill takes, such as 0.1
 fee = ""               # instead of fee_bps: fixed:1.50 or per_unit:0.005
 
+[audit]
+witnesses = []         # such as "https://witness.example": each new signed head is handed to them
+witness_every_s = 300
+
+[disk]
+floor_mib = 1024       # less free space than this: no entries; less than a quarter of it: HALTED
+
 # One section per market that differs from the defaults:
 # [instruments.GOOG]
 # tick = "0.01"
@@ -161,6 +184,8 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "sandbox": Sandbox,
     "account": Account,
     "fills": Fills,
+    "audit": Audit,
+    "disk": Disk,
 }
 
 
@@ -207,6 +232,8 @@ def load_config(path: Path) -> Config:
         config.fills.members(config.account)
     except ValueError as error:
         raise ConfigError("CONFIG", f"{path}: fills: {error}.", "Mend that value.") from error
+    for url in config.audit.witnesses:
+        check_url(url)
     if config.bus.broker not in ("auto", "mosquitto", "amqtt"):
         raise ConfigError(
             "CONFIG", f"{path}: bus.broker is {config.bus.broker!r}.", "auto, mosquitto or amqtt."

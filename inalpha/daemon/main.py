@@ -26,6 +26,7 @@ from inalpha.daemon.evaluation import resume_evaluations
 from inalpha.daemon.hosting import HostChild
 from inalpha.daemon.logs import Log
 from inalpha.daemon.office import Office
+from inalpha.daemon.witnessing import watch_witnesses
 from inalpha.ledger.writer import Ledger
 from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, ConfigError, InalphaError
 from inalpha.model.home import Home
@@ -101,7 +102,8 @@ class Supervisor:
             self.log("ready", pid=os.getpid(), epoch=self.ledger.epoch, broker=self.broker.kind, runs=resumed)
             watches = (self._beat(), self._watch_broker(), self.host.watch(self._announce_changes),
                        self.host.watch_remotes(self._announce_changes),
-                       self.office.watch_latch(), self.office.expire_plans(), self._watch_rules())  # fmt: skip
+                       self.office.watch_latch(), self.office.expire_plans(), self._watch_rules(),
+                       watch_witnesses(self.office))  # fmt: skip
             tasks = [asyncio.create_task(work) for work in watches]
             for task in tasks:
                 task.add_done_callback(self._watch_ended)
