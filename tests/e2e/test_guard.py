@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.daily import write_daily
 from support.installation import Installation, until
 
 HOLD = """from inalpha import Strategy
@@ -20,13 +21,7 @@ class Hold(Strategy):
 
 
 def falling(path: Path) -> Path:
-    closes = [100.0, 100.0, 100.0, 96.0, 91.0, 86.0, 79.0, 75.0, 75.0, 75.0]
-    rows = [
-        f"2024-01-{day:02},{before},{max(before, close)},{min(before, close)},{close},10000"
-        for day, (before, close) in enumerate(zip([100.0, *closes], closes, strict=False), start=1)
-    ]
-    path.write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
-    return path
+    return write_daily(path, [100.0, 100.0, 100.0, 96.0, 91.0, 86.0, 79.0, 75.0, 75.0, 75.0])
 
 
 @pytest.mark.parametrize("approval", ["machine", "human"])

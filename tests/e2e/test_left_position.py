@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.daily import write_daily
 from support.installation import Installation, until
 
 HOLD = """from inalpha import Strategy
@@ -25,13 +26,7 @@ LENGTH = 60
 
 def falling(path: Path) -> Path:
     """Flat for 30 bars, then a slide of 4 % a bar: the guard trips on the sixth."""
-    closes = [100.0] * 30 + [round(100 * 0.96**n, 2) for n in range(1, LENGTH - 29)]
-    rows = [
-        f"2024-{1 + (day - 1) // 28:02}-{1 + (day - 1) % 28:02},{before},{max(before, close)},{min(before, close)},{close},10000"
-        for day, (before, close) in enumerate(zip([100.0, *closes], closes, strict=False), start=1)
-    ]
-    path.write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
-    return path
+    return write_daily(path, [100.0] * 30 + [round(100 * 0.96**n, 2) for n in range(1, LENGTH - 29)])
 
 
 def bars(home: Installation, run: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -95,7 +96,7 @@ def test_skew_moves_the_arrival_and_nothing_else() -> None:
 def test_new_yorks_clock_change_leaves_no_gap_in_the_currency_week(turn: str) -> None:
     assert {cause for _, _, cause in odd(f"1?bars=100&dst={turn}", "fx")} == {"holiday"}
     opens = [bar.open_ns or 0 for bar in market(f"1?bars=100&dst={turn}", "fx").bars]
-    weekend = max(after - before for before, after in zip(opens, opens[1:], strict=False))
+    weekend = max(after - before for before, after in pairwise(opens))
     assert weekend // HOUR_NS - 1 == (47 if turn == "spring" else 49)
 
 

@@ -1,0 +1,65 @@
+"""A short position on a real paper account: the account's leave, the money, the guard, the record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.daily import write_daily
+from support.installation import Installation
+
+SHORT = """from inalpha import Strategy
+
+
+class Short(Strategy):
+    cover: bool = True
+
+    def on_bar(self, bar):
+        if bar.sequence == 1:
+            self.sell(5, reason="down", take_profit=90, stop_loss=130)
+        elif bar.sequence == 8 and self.cover and not self.position.is_flat:
+            self.close(reason="enough")
+"""
+
+
+def rising(path: Path, step: float) -> Path:
+    return write_daily(path, [100.0] * 4 + [round(100 * (1 + step) ** n, 2) for n in range(1, 12)])
+
+
+def test_a_short_is_opened_covered_and_guarded_where_the_account_allows_it(
+    installation: Installation, tmp_path: Path
+) -> None:
+    home = installation
+    (tmp_path / "short.py").write_text(SHORT)
+    candidate = home.promote(tmp_path / "short.py")
+    refused = home.run(candidate, rising(tmp_path / "a.csv", 0.001), "max", "AAA")
+    home("run", "wait", refused, "--timeout", "30")
+    assert home.json("run", "show", refused)["fills"] == 0
+
+    home.stop()
+    config = home.home / "inalpha.toml"
+    config.write_text(config.read_text().replace("allow_short = false", "allow_short = true"))
+    rules = home.home / "risk.toml"
+    assert "long_only = true" in rules.read_text()
+    rules.write_text(rules.read_text().replace("long_only = true", "long_only = false"))
+    home.start()
+    home("risk", "apply")
+
+    covered = home.run(candidate, rising(tmp_path / "b.csv", 0.001), "max", "BBB")
+    home("run", "wait", covered, "--timeout", "30")
+    taken = home.run(candidate, rising(tmp_path / "c.csv", -0.04), "max", "CCC")
+    home("run", "wait", taken, "--timeout", "30")
+    more = ("--param", "cover=false")
+    guarded = home.run(candidate, rising(tmp_path / "d.csv", 0.025), "max", "DDD", *more)
+    home("run", "wait", guarded, "--timeout", "30")
+    fills = home.items("fills")
+    sides = {
+        run: [(fill["side"], fill["reason"]) for fill in fills if fill["run"] == run]
+        for run in (covered, taken, guarded)
+    }
+    assert sides[covered] == [("sell", "down"), ("buy", "enough")]
+    assert sides[taken] == [("sell", "down"), ("buy", "take_profit")]
+    assert sides[guarded] == [("sell", "down"), ("buy", "HARD_STOP")]
+    for run in sides:
+        assert home.json("run", "show", run)["position"] == "0"
+        assert home.json("parity", run)["unexplained"] == 0
+    home("audit", "verify")
