@@ -110,7 +110,8 @@ def cosign(directory: Path, request: bytes, seconds: int) -> bytes:
                 "Keep the request: it is evidence. Compare it with the log's keeper.",
             ) from error  # fmt: skip
         line = _sign(directory, state | {"log_vkey": log_vkey}, checkpoint, seconds)
-    return asked["checkpoint"].encode() + line
+    note: bytes = asked["checkpoint"].encode()
+    return note + line
 
 
 def add_checkpoint(directory: Path, body: bytes, seconds: int) -> tuple[int, bytes]:
@@ -186,7 +187,12 @@ def _read_request(request: bytes) -> dict[str, Any]:
         asked = decode(request.removesuffix(b"\n"))
     except CanonicalError as error:
         raise Refused("WITNESS_REQUEST", f"{error}.", "Make it anew: audit witness request.") from error
-    if type(asked) is not dict or asked.keys() != _MEMBERS or asked["request"] != REQUEST or not _typed(asked):
+    if (
+        type(asked) is not dict
+        or asked.keys() != _MEMBERS
+        or asked["request"] != REQUEST
+        or not _typed(asked)
+    ):
         raise Refused(
             "WITNESS_REQUEST", "other members than a request has.", "Make it anew: audit witness request."
         )

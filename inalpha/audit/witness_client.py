@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
@@ -59,10 +57,15 @@ def check_url(url: str) -> None:
     if parts.scheme == "https" and parts.hostname:
         return
     if parts.scheme != "http" or parts.hostname not in _LOOPBACK:
-        raise ConfigError("WITNESS_URL", f"{url} is no address of a witness.", "https://…, or http:// to loopback.")
+        raise ConfigError(
+            "WITNESS_URL", f"{url} is no address of a witness.", "https://…, or http:// to loopback."
+        )
 
 
 def _post(url: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
+    import urllib.error  # the command line reads configurations without paying for an HTTP client
+    import urllib.request
+
     check_url(url)
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "text/plain"})
     try:

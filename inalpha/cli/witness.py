@@ -65,7 +65,9 @@ def cosign(directory: Path, request: Path, file: Path) -> None:
 
 
 @witness.command()
-@click.option("--state", "directory", required=True, metavar="DIR", type=_DIRECTORY, help="The witness's folder.")
+@click.option(
+    "--state", "directory", required=True, metavar="DIR", type=_DIRECTORY, help="The witness's folder."
+)
 @click.option("--listen", default="127.0.0.1:8190", show_default=True, metavar="HOST:PORT")
 def serve(directory: Path, listen: str) -> None:
     """Answer C2SP add-checkpoint until interrupted. Plain HTTP: put a TLS proxy in front of other machines."""
@@ -82,7 +84,9 @@ def serve(directory: Path, listen: str) -> None:
 
 @witness.command()
 @click.argument("url", metavar="URL")
-@click.option("--out", type=_FILE, metavar="FILE", help="Write the cosigned checkpoint here; no daemon is needed.")
+@click.option(
+    "--out", type=_FILE, metavar="FILE", help="Write the cosigned checkpoint here; no daemon is needed."
+)
 @signing_options
 @home_option
 @json_option
