@@ -21,6 +21,7 @@ from inalpha.audit.fold.base import Violation, create_scratch, get, row
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
 from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey
+from inalpha.audit.policy import Policy
 from inalpha.audit.report import Report
 from inalpha.audit.schema import TWO_PERSON
 from inalpha.audit.signatures import InlineVerifier, ProcessVerifier, signature_verifier
@@ -42,6 +43,19 @@ class _Home:
     path: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the auditor brings."""
+
+    genesis: str | None
+    from_seq: int
+    progress: Progress | None
+    kept: bytes | None
+    policy: Policy | None
+    require_anchor: bool
+    execute: Execute | None
+
+
 def verify(
     target: Path | str | sqlite3.Connection,
     genesis: str | None = None,
@@ -49,17 +63,22 @@ def verify(
     progress: Progress | None = None,
     *,
     kept: bytes | None = None,
+    policy: Policy | None = None,
+    require_anchor: bool = False,
     execute: Execute | None = None,
 ) -> Report:
     """Check a home, or the ledger of a reader alone (then C10 and C11's head are not asked).
 
-    genesis: the hash that the auditor kept. kept: a checkpoint note that he kept. from_seq: signatures and
-    gates of earlier lines are taken as verified before; chain, tree and fold always run from line 0.
+    genesis: the hash that the auditor kept. kept: a checkpoint note that he kept. policy: whose cosignatures count
+    for him; without a quorum of theirs C7 fails. require_anchor: lines that nothing outside of this machine covers
+    are a failure. from_seq: signatures and gates of earlier lines are taken as verified before; chain, tree and fold
+    always run from line 0.
     """
     report = Report()
     home = _Home()
+    asked = _Asked(genesis, from_seq, progress, kept, policy, require_anchor, execute)
     if isinstance(target, sqlite3.Connection):
-        return _Verifier(target, report, home, genesis, from_seq, progress, kept, execute).run()
+        return _Verifier(target, report, home, asked).run()
     home = _read_home(Path(target), report)
     path = Path(target) / "ledger.db"
     if not path.exists():
@@ -70,7 +89,7 @@ def verify(
     )
     try:
         reader.execute("PRAGMA query_only = ON")
-        return _Verifier(reader, report, home, genesis, from_seq, progress, kept, execute).run()
+        return _Verifier(reader, report, home, asked).run()
     except sqlite3.DatabaseError as error:
         report.fail("C3", report.size, f"the file cannot be read: {error}")
         return report
@@ -84,14 +103,11 @@ class _Verifier:
         reader: sqlite3.Connection,
         report: Report,
         home: _Home,
-        genesis: str | None,
-        from_seq: int,
-        progress: Progress | None,
-        kept: bytes | None,
-        execute: Execute | None,
+        asked: _Asked,
     ) -> None:
         self.reader, self.report, self.home = reader, report, home
-        self.wanted_genesis, self.from_seq, self.progress, self.execute = genesis, from_seq, progress, execute
+        self.wanted_genesis, self.from_seq, self.progress = asked.genesis, asked.from_seq, asked.progress
+        self.execute, self.policy, self.require_anchor = asked.execute, asked.policy, asked.require_anchor
         self.scratch = create_scratch()
         self.tree = merkle.Tree(self._leaves)
         self.context = LedgerContext(self.scratch, "", self.tree)
@@ -107,7 +123,8 @@ class _Verifier:
         self.ungated = 0
         self.reported: list[str] = []
         self.needed = Needed()
-        self.kept = kept
+        self.kept = asked.kept
+        self.cosigned_notes: list[tuple[int, bytes]] = []
         self.roots: dict[int, bytes] = {}
 
     def run(self) -> Report:
@@ -136,6 +153,7 @@ class _Verifier:
                 report.fail("C2", seq, "the signature does not hold")
             report.size, report.root = self.tree.size, self.tree.root().hex()
             self._check_ends()
+            self._check_policy()
             self._compare_projections()
             if self.execute is not None and report.passed:
                 bad, said = self.execute(self.reader)
@@ -319,6 +337,7 @@ class _Verifier:
             self.report.fail("C7", self.tree.size, "the witness's time runs back")
         else:
             self.cosigned[witness.name] = seconds
+            self.cosigned_notes.append((self.tree.size, event.data["note"].encode()))
             self.covered = max(self.covered, checkpoint.size)
 
     def _witness(self, name: str) -> VerifierKey | None:
@@ -356,6 +375,28 @@ class _Verifier:
             elif self._compare(check, name, checkpoint.size, checkpoint.root) and check == "C6":
                 self.covered = max(self.covered, checkpoint.size)
 
+    def _check_policy(self) -> None:
+        """C7 by the auditor's own policy: one head that a quorum of his witnesses cosigned."""
+        policy = self.policy
+        if policy is None:
+            return
+        if not policy.is_for(self.log_keys):
+            self.report.fail("C7", 0, "the policy is for another log")
+        by_size: dict[int, set[str]] = {}
+        for _, note in self.cosigned_notes + [(0, note) for _, note in self.home.signed]:
+            try:
+                head, opened = open_checkpoint(note, [*self.log_keys, *policy.witnesses.values()])
+            except NoteError:
+                continue  # named by the check that the note belongs to
+            if head.size <= self.tree.size and self.tree.root(head.size) == head.root:
+                by_size.setdefault(head.size, set()).update(opened.cosigned)
+        met = max((size for size, names in by_size.items() if policy.is_met(names)), default=0)
+        self.covered = max(self.covered, met)
+        if met:
+            self.report.notes["C7"] = f"quorum {policy.quorum} up to {met} lines"
+        elif policy.quorum != "none":
+            self.report.fail("C7", self.tree.size, f"no checkpoint carries the quorum {policy.quorum}")
+
     def _compare(self, check: str, name: str, size: int, root: bytes) -> bool:
         if size > self.tree.size:
             self.report.fail(check, self.tree.size, f"{name} knows {size} lines: the tail is missing")
@@ -381,7 +422,7 @@ class _Verifier:
             report.notes["C8"] = f"gates; {self.ungated} lines of people rest on the daemon's word"
         if self.reported:
             report.notes["I18"] = "clocks; " + ", ".join(self.reported[:20])
-        if self.cosigned:
+        if self.cosigned and "C7" not in report.notes:
             report.notes["C7"] = f"witness cosignatures of {', '.join(sorted(self.cosigned))}"
         if self.covered < report.size:
             report.unanchored_since = self.covered
@@ -390,6 +431,8 @@ class _Verifier:
                 report.unanchored_ts = parse_entry(bytes(found[0])).event.ts if found else None
             except EventError:
                 report.unanchored_ts = None
+            if self.require_anchor and report.passed:
+                report.fail("C7", self.covered, "nothing outside of the log's machine covers this line")
 
     def _rows(self) -> Iterator[tuple[int, bytes, bytes]]:
         at = -1

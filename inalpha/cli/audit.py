@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from inalpha.audit.policy import Policy
 from inalpha.audit.verify import verify as verify_ledger
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
@@ -22,6 +23,8 @@ from inalpha.cli.witness import witness
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_INTEGRITY, InalphaError, TryAgain
 from inalpha.model.home import Home
+
+_EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group()
@@ -52,11 +55,17 @@ def _lines_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
 
 
 def run_verify(
-    home: Home, genesis: str | None = None, from_seq: int = 0, *, execute: bool = True, progress: Any = None
+    home: Home,
+    genesis: str | None = None,
+    from_seq: int = 0,
+    *,
+    execute: bool = True,
+    progress: Any = None,
+    **anchors: Any,
 ) -> Any:
-    """Every check over a home; execute: re-run the strategies in the sandbox too (I20)."""
+    """Every check over a home; execute: re-run the strategies in the sandbox too (I20). anchors: kept, policy."""
     work = (lambda reader: _execute(home, reader)) if execute else None
-    return verify_ledger(home.root, genesis, from_seq, progress, execute=work)
+    return verify_ledger(home.root, genesis, from_seq, progress, execute=work, **anchors)
 
 
 def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
@@ -93,6 +102,11 @@ def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
 @click.option("--genesis", metavar="HEX", callback=_hash, help="The hash that you kept from init.")
 @click.option("--from", "from_seq", type=int, default=0, metavar="SEQ")
 @click.option("--no-exec", is_flag=True, help="Do not run the strategies again.")
+@click.option("--since", type=_EXISTING, metavar="CHECKPOINT", help="A checkpoint that you kept.")
+@click.option(
+    "--policy", type=_EXISTING, metavar="FILE", help="Whose cosignatures count for you (tlog-policy)."
+)
+@click.option("--require-anchor", is_flag=True, help="An uncovered tail is a failure.")
 @home_option
 @json_option
 @click.pass_context
@@ -101,13 +115,23 @@ def verify(
     genesis: str | None,
     from_seq: int,
     no_exec: bool,
+    since: Path | None,
+    policy: Path | None,
+    require_anchor: bool,
     home_override: str | None,
     as_json: bool,
 ) -> None:
     """Every check: exit 0, or 6 naming the first bad line."""
     home = home_of(ctx, home_override)
+    try:
+        rules = Policy.parse(policy.read_text(encoding="utf-8")) if policy else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--policy") from error
     with _lines_bar("lines") as show:
-        found = run_verify(home, genesis, from_seq, execute=not no_exec, progress=show)
+        found = run_verify(
+            home, genesis, from_seq, execute=not no_exec, progress=show, policy=rules,
+            kept=since.read_bytes() if since else None, require_anchor=require_anchor,
+        )  # fmt: skip
     body = found.to_json()
     if as_json:
         emit_json(body)

@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.attacks import Export
+from support.attacks import Export, load_verifier
 from support.ledger_story import Story
 
 from inalpha.audit import witness
 from inalpha.audit.cosignature import check_cosignature
+from inalpha.audit.notes import Signer, SigningKey
+from inalpha.audit.policy import Policy, PolicyError
 from inalpha.audit.verify import verify
 from inalpha.ledger.readers import open_reader
 from inalpha.model.errors import IntegrityError, Refused
@@ -104,3 +106,86 @@ def test_log_takes_no_foreign_cosignature(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="not exactly one enrolled witness"):
         record(story, note)
     story.close()
+
+
+def cosigned_by(tmp_path: Path, handles: tuple[str, ...]) -> tuple[Story, dict[str, str]]:
+    """A closed ledger of two witnesses, one head of which these have cosigned into the log."""
+    story = Story(tmp_path / "home").create().prepare()
+    vkeys = {}
+    for handle in ("bob", "carol"):
+        vkeys[handle] = witness.create(tmp_path / handle, handle, story.ledger.origin, story.genesis).text
+        data = {"principal": None, "role": "witness", "sponsor": None, "vkey": vkeys[handle]}
+        story.gated("key.enrol", data)
+    reader = open_reader(story.home)
+    note = (story.home / "head.checkpoint").read_bytes()
+    for handle in handles:
+        asked = witness.make_request(story.home, reader, 1, note)
+        record(story, witness.cosign(tmp_path / handle, asked, SECONDS))
+    reader.close()
+    story.close()
+    return story, vkeys
+
+
+def policy_of(story: Story, vkeys: dict[str, str], least: str) -> str:
+    reader = open_reader(story.home)
+    log = reader.execute("SELECT vkey FROM key WHERE role = 'log' ORDER BY enrolled_seq").fetchone()[0]
+    reader.close()
+    lines = [f"log {log}", *(f"witness {name} {vkey}" for name, vkey in vkeys.items())]
+    return "\n".join([*lines, f"group both {least} bob carol", "quorum both  # of mine", ""])
+
+
+@pytest.mark.parametrize(
+    ("handles", "least", "holds"),
+    [
+        (("bob", "carol"), "all", True),
+        (("bob", "carol"), "2", True),
+        (("bob",), "any", True),
+        (("bob",), "all", False),
+        (("carol",), "2", False),
+        ((), "any", False),
+    ],
+)
+def test_quorum_of_the_auditors_policy_decides(
+    tmp_path: Path, handles: tuple[str, ...], least: str, *, holds: bool
+) -> None:
+    story, vkeys = cosigned_by(tmp_path, handles)
+    policy = policy_of(story, vkeys, least)
+    ours = verify(story.home, story.genesis, policy=Policy.parse(policy))
+    alone = Export.of(story.home).verify(policy)
+    assert (ours.passed, alone["reason"] is None) == (holds, holds)
+    if not holds:
+        assert "no checkpoint carries the quorum both" in str(ours.reason)
+        assert "no checkpoint carries the quorum both" in alone["reason"]
+        assert list(ours.failures) == ["C7"]
+
+
+def test_policy_of_another_log_or_of_strange_rules_is_refused(tmp_path: Path) -> None:
+    story, vkeys = cosigned_by(tmp_path, ("bob", "carol"))
+    other = Signer("example.org/log", SigningKey(b"x" * 32)).vkey.text
+    lines = policy_of(story, vkeys, "any").split("\n")
+    foreign = "\n".join([f"log {other}", *lines[1:]])
+    assert "another log" in str(verify(story.home, policy=Policy.parse(foreign)).reason)
+    assert "another log" in Export.of(story.home).verify(foreign)["reason"]
+    spoilt = [
+        lines[:-2],
+        [*lines, "quorum bob"],
+        [*lines, "frob bob"],
+        [*lines[:3], "group both 3 bob carol", "quorum both"],
+        [*lines[:3], "group both any dave", "quorum both"],
+        [*lines[:3], "group bob any carol", "quorum bob"],
+        [*lines[:3], "quorum dave"],
+        [lines[0], f"witness bob {other}x", "quorum bob"],
+    ]
+    for rules in spoilt:
+        with pytest.raises(PolicyError):
+            Policy.parse("\n".join(rules))
+        with pytest.raises(load_verifier().Malformed):
+            load_verifier().Policy("\n".join(rules))
+
+
+def test_uncovered_tail_fails_where_an_anchor_is_required(tmp_path: Path) -> None:
+    story, _ = cosigned_by(tmp_path, ("bob",))
+    kept = (story.home / "head.checkpoint").read_bytes()
+    assert verify(story.home, story.genesis).unanchored_since is not None
+    assert "nothing outside" in str(verify(story.home, story.genesis, require_anchor=True).reason)
+    assert verify(story.home, story.genesis, kept=kept, require_anchor=True).reason is None
