@@ -63,7 +63,8 @@ def check_url(url: str) -> None:
 
 
 def _post(url: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
-    import urllib.error  # the command line reads configurations without paying for an HTTP client
+    import http.client  # the command line reads configurations without paying for an HTTP client
+    import urllib.error
     import urllib.request
 
     check_url(url)
@@ -73,7 +74,7 @@ def _post(url: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
             return int(answer.status), answer.read(MAX_ANSWER)
     except urllib.error.HTTPError as error:
         return error.code, error.read(MAX_ANSWER)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise TryAgain("WITNESS_AWAY", f"{url}: {error}.", "Is it running?") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import random
 import signal
@@ -193,7 +194,7 @@ def kill_loop(directory: Path, kills: int) -> dict[int, set[bytes]]:
 
         def feed(tree: merkle.Tree, url: str = url) -> None:
             old = 1
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
                 while True:
                     size = min(old + 1, 3999)
                     body = witness.make_add(old, tree.consistency(old, size), head(tree, size))
