@@ -25,7 +25,7 @@ _CLOSE = "SELECT input FROM journal WHERE run = ? AND bar = ? AND kind = 'bar'"
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its money and its last closes."""
+    """A run with its money and its last closes. waivers: every rule it was let off, with its end."""
 
     row: Row
     money: RunMoney | None
@@ -33,6 +33,11 @@ class RunView:
     halt: HaltState
     pending: int
     error: str
+    waivers: tuple[Row, ...] = ()
+
+    def waived(self, now_us: int) -> tuple[Row, ...]:
+        """The waivers in force."""
+        return tuple(row for row in self.waivers if row["expires"] > now_us)
 
     @property
     def name(self) -> str:
@@ -197,6 +202,7 @@ def _run_view(reader: sqlite3.Connection, row: Row) -> RunView:
         readers.halt_of(reader, row["account"], row["run"]),
         int(reader.execute(waiting, (row["run"],)).fetchone()[0]),
         f"{errors[0]['code']}: {errors[0]['text']}" if errors else "",
+        tuple(readers.waivers(reader, 0, row["run"])),
     )
 
 

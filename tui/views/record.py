@@ -159,7 +159,9 @@ def health_lines(store: Store, now_us: int, width: int, sent: list[tuple[int, st
     for view in book.runs:
         pid = found.runners.get(view.name) if found else None
         row = Line(f"{view.name:10}{view.row['state']:12}", "" if view.is_live else "dim")
-        row.add(f"{plain(view.row['level'] or '-'):12}", "good" if view.row["level"] == "sealed" else "dim")
+        is_waived = bool(view.waived(now_us))
+        role = "bad" if is_waived else "good" if view.row["level"] == "sealed" else "dim"
+        row.add(f"{plain(view.row['level'] or '-') + ('!' if is_waived else ''):12}", role)
         lines.append(
             row.add(f"{pid or '-':>11}{view.row['bars']:>9,}   ").add(
                 plain(view.error or "-"), "bad" if view.error else "dim"

@@ -97,6 +97,9 @@ def run_lines(detail: RunDetail, now_us: int, width: int, height: int) -> list[L
     view = detail.view
     wide = width >= 100
     lines = [_header(view, now_us, width)]
+    if not wide and view.waived(now_us):
+        rules = ", ".join(plain(waiver["rule"]) for waiver in view.waived(now_us))
+        lines.append(Line(f"WAIVED {rules}", "bad").fit(width))
     if not wide:
         lines.append(_money_line(detail).fit(width))
     main = width - SIDE - 3 if wide else width
@@ -183,6 +186,9 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
         fact("isolation", plain(row["level"] or "-"), "good" if row["level"] == "sealed" else "warn"),
         fact("digest", f"{row['mandate_sha256'][:8]}…{row['mandate_sha256'][-4:]}"),
     ]
+    for waiver in view.waived(now_us):
+        until = moment(waiver["expires"], now_us)
+        lines += [Line("WAIVED ", "bad").add(f"until {until}", "bad"), Line(plain(waiver["rule"], 30), "bad")]
     if view.error:
         lines += [Line(), Line("LAST ERROR", "bad"), Line(plain(view.error))]
     if row["reason"]:
