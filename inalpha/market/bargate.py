@@ -28,6 +28,8 @@ class VerdictKind(StrEnum):
 
 
 _GAPS_KEPT = 100  # a bar that comes later than a hundred gaps is just out of order
+_MOST_PRICE_E8 = 2**63 - 1  # what a column of 64 bits holds: 92 thousand million
+_MOST_VOLUME_E8 = 10**26
 PASSING = frozenset({VerdictKind.ACCEPTED, VerdictKind.GAP})
 
 
@@ -113,6 +115,9 @@ class BarGate:
                 amount = e8_from_text(text)
             except (ValueError, TypeError):
                 return Verdict(VerdictKind.NOT_FINITE, None, f"{field} is {text!r}", field, str(text))
+            if amount > (_MOST_VOLUME_E8 if field == "volume" else _MOST_PRICE_E8):
+                text = f"{field} {text[:40]} is too large"
+                return Verdict(VerdictKind.NOT_FINITE, None, text, field, getattr(raw, field)[:40])
             least = 0 if field == "volume" else 1
             if amount < least:
                 return Verdict(VerdictKind.NOT_POSITIVE, None, f"{field} is {text}", field, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from itertools import count, repeat, starmap
@@ -27,6 +27,15 @@ _FIXES = {
 }
 
 
+def _column(values: Iterable[int]) -> Sequence[int]:
+    """64 bits each; as objects where a number needs more, such as a day's volume of a coin worth nothing."""
+    kept = list(values)
+    try:
+        return array("q", kept)
+    except OverflowError:
+        return kept
+
+
 class BarArray(Sequence[Bar]):
     """Bars as seven columns of integers: a tenth of the memory of a list of Bar objects."""
 
@@ -34,14 +43,14 @@ class BarArray(Sequence[Bar]):
 
     def __init__(self, bars: Sequence[Bar], tick_e8: int) -> None:
         self._tick_e8 = tick_e8
-        self._columns: tuple[array[int], ...] = (
-            array("q", (bar.open_time_ns for bar in bars)),
-            array("q", (bar.close_time_ns for bar in bars)),
-            array("q", (bar.open_ticks for bar in bars)),
-            array("q", (bar.high_ticks for bar in bars)),
-            array("q", (bar.low_ticks for bar in bars)),
-            array("q", (bar.close_ticks for bar in bars)),
-            array("q", (bar.volume_e8 for bar in bars)),
+        self._columns: tuple[Sequence[int], ...] = (
+            _column(bar.open_time_ns for bar in bars),
+            _column(bar.close_time_ns for bar in bars),
+            _column(bar.open_ticks for bar in bars),
+            _column(bar.high_ticks for bar in bars),
+            _column(bar.low_ticks for bar in bars),
+            _column(bar.close_ticks for bar in bars),
+            _column(bar.volume_e8 for bar in bars),
         )
 
     def __len__(self) -> int:

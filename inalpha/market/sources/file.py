@@ -7,7 +7,8 @@ Columns time, open, high, low, close, volume by name, others ignored. time is th
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,8 @@ __all__ = ["COLUMNS", "DataError", "FileSource", "RawBar", "read_csv", "time_ns"
 COLUMNS = ("time", "open", "high", "low", "close", "volume")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 10**11  # as seconds that would be the year 5138
+_EPOCH_DIGITS = 15
+_FURTHEST_NS = 9 * 10**18  # the year 2255; beyond it 64 bits end
 
 
 class DataError(InalphaError):
@@ -33,17 +36,22 @@ class DataError(InalphaError):
 
 
 def time_ns(text: str) -> int | None:
-    """Nanoseconds of a time text, None when it is none."""
+    """Nanoseconds of a time text, None when it is none or lies outside the years 1685 to 2255."""
     text = text.strip()
-    if text.lstrip("-").isdigit():
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit():
+        if len(digits) > _EPOCH_DIGITS:
+            return None
         number = int(text)
-        return number * (1_000_000 if abs(number) >= _MILLISECONDS_FROM else 1_000_000_000)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
-    return (when - _EPOCH) // timedelta(microseconds=1) * 1000
+        found = number * (1_000_000 if abs(number) >= _MILLISECONDS_FROM else 1_000_000_000)
+    else:
+        try:
+            when = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+        found = (when - _EPOCH) // timedelta(microseconds=1) * 1000
+    return found if abs(found) <= _FURTHEST_NS else None
 
 
 def _header(names: Sequence[str]) -> dict[str, int]:
@@ -88,17 +96,42 @@ def _raw(cells: Sequence[str], columns: dict[str, int], line: int) -> RawBar:
 def read_csv(path: Path) -> list[RawBar]:
     """Every line of the file. Raises DataError at the first that cannot be read as values."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except FileNotFoundError:
         raise DataError("NO_FILE", f"{path} does not exist.", line=0, field="", value=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise DataError("UNREADABLE", f"{path}: {error}.", line=0, field="", value=str(path)) from error
-    rows = csv.reader(text.splitlines())
-    header = next(rows, None)
+    rows = _rows(_decoded(data, path))
+    _, header = next(rows, (1, None))
     if header is None:
         raise DataError("EMPTY_FILE", f"{path} is empty.", line=0, field="", value=str(path))
     columns = _header(header)
-    return [_raw(cells, columns, line) for line, cells in enumerate(rows, start=2) if cells]
+    return [_raw(cells, columns, line) for line, cells in rows if cells]
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        text = data[max(0, error.start - 20) : error.start + 20].decode("ascii", "backslashreplace")
+        raise DataError(
+            "UNREADABLE", f"{path} is not in UTF-8.", line=line, field="line", value=text
+        ) from error
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Cells of each row and the line on which it begins: an open quote runs on over many lines."""
+    reader = csv.reader(io.StringIO(text, newline=None))
+    while True:
+        line = reader.line_num + 1
+        try:
+            yield line, next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            value = text.split("\n")[line - 1][:100]
+            raise DataError("BAD_LINE", f"{error}.", line=line, field="line", value=value) from error
 
 
 class FileSource:
@@ -132,12 +165,17 @@ class FileSource:
             ) from error
         complete, newline, _ = data.rpartition(b"\n")
         self._offset += len(complete) + len(newline)
-        return self._bars(complete.decode("utf-8-sig", errors="replace").splitlines() if newline else [])
+        return self._bars(complete.decode("utf-8-sig", errors="replace").split("\n") if newline else [])
 
     def _bars(self, lines: list[str]) -> list[RawBar]:
+        """Each line by itself: an open quote must not swallow the lines behind it."""
         bars = []
-        for cells in csv.reader(lines):
+        for line in lines:
             self._line += 1
+            try:
+                cells = next(csv.reader([line]), [])
+            except csv.Error:
+                cells = [""]
             if self._columns is None:
                 self._columns = _header(cells)
             elif cells:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from inalpha.market.bargate import BarGate
 from inalpha.market.bars import load_bars
 from inalpha.market.sources.file import DataError, FileSource, read_csv, time_ns
 from inalpha.model.instrument import Instrument
@@ -107,3 +108,46 @@ def test_a_shortened_file_is_refused(tmp_path: Path) -> None:
     write(tmp_path, HEAD)
     with pytest.raises(DataError, match="FILE_SHRANK"):
         source.poll()
+
+
+BAD_LINES = [
+    ("--5,10,11,9,10.5,100", "BAD_TIME"),
+    ("²,10,11,9,10.5,100", "BAD_TIME"),
+    ("1" * 5000 + ",10,11,9,10.5,100", "BAD_TIME"),
+    ("99999999999999999,10,11,9,10.5,100", "BAD_TIME"),
+    ("9999-12-31,10,11,9,10.5,100", "BAD_TIME"),
+    ("2024-01-06,10,1e308,9,10.5,100", "NOT_FINITE"),
+    ("2024-01-06,10,11,9,10.5,1e19", "NOT_FINITE"),
+    ("2024-01-06,10,11,9,10.5,100," + "x" * 200_000, "BAD_LINE"),
+    ('"2024-01-06,10,11,9,10.5,100', "MISSING_VALUE"),
+    ("2024-01-06,10,11,9,10.5,1\xe9", "NOT_FINITE"),
+]
+
+
+@pytest.mark.parametrize(("bad", "code"), BAD_LINES, ids=[bad[:12] for bad, _ in BAD_LINES])
+def test_a_line_beyond_reading_is_refused_by_its_number(tmp_path: Path, bad: str, code: str) -> None:
+    with pytest.raises(DataError, match="line 7") as caught:
+        load_bars(write(tmp_path, GOOD + bad + "\n2024-01-07,10,11,9,10.5,100\n"))
+    assert caught.value.code == code
+
+
+def test_a_file_in_another_encoding_is_refused_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    path.write_bytes(GOOD.encode() + b"2024-01-06,10,11,9,10.5,1\xe9\n")
+    with pytest.raises(DataError, match="line 7.*UTF-8"):
+        load_bars(path)
+
+
+@pytest.mark.parametrize("bad", [bad for bad, _ in BAD_LINES], ids=[bad[:12] for bad, _ in BAD_LINES])
+def test_a_live_file_loses_no_line_behind_a_bad_one(tmp_path: Path, bad: str) -> None:
+    source = FileSource(write(tmp_path, HEAD + bad + "\n2024-01-07,10,11,9,10.5,100\n"))
+    broken, good = source.poll()
+    assert (broken.line, good.line, good.close) == (2, 3, "10.5")
+    gate = BarGate("1d", Instrument("X"))
+    assert gate.offer(broken, 2**63).bar is None
+    assert gate.offer(good, 2**63).bar is not None
+
+
+def test_a_volume_beyond_64_bits_is_kept(tmp_path: Path) -> None:
+    data = load_bars(write(tmp_path, GOOD + "2024-01-06,10,11,9,10.5,400000000000\n"))
+    assert data.bars[-1].volume_e8 == 4 * 10**19
