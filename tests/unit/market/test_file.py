@@ -134,7 +134,7 @@ def test_a_line_beyond_reading_is_refused_by_its_number(tmp_path: Path, bad: str
 def test_a_file_in_another_encoding_is_refused_by_line(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes(GOOD.encode() + b"2024-01-06,10,11,9,10.5,1\xe9\n")
-    with pytest.raises(DataError, match="line 7.*UTF-8"):
+    with pytest.raises(DataError, match=r"line 7.*UTF-8"):
         load_bars(path)
 
 
