@@ -79,10 +79,10 @@ class Decider:
         return any(order.id.endswith(f":{GUARD_N}") for order in self._kernel.orders)
 
     def _cancel(self, intent: Intent) -> None:
-        """A finished or unknown order is left alone."""
+        """A finished or unknown order is left alone, and so is one that is not the strategy's own."""
         kernel = self._kernel
         order = kernel.exchange.working.get(intent.cancel or "") or kernel.pending.get(intent.cancel or "")
-        if order is not None:
+        if order is not None and _is_own(order):
             kernel.end_pending(order, OrderState.CANCELLED, "STRATEGY")
 
     def _decide(self, intent: Intent, is_repeated: bool, bar: Bar, context: AccountContext) -> Decision:
@@ -148,6 +148,12 @@ class Decider:
         return Decision(
             order_id, raw.n, order, "risk_rejected" if refusals else "rejected", code, refusals, raw
         )
+
+
+def _is_own(order: LiveOrder) -> bool:
+    """Whether the strategy placed the order: it could else cancel the guard's exit as often as it is made."""
+    number = order.request.intent.partition(":")[2]
+    return number.isdecimal() and int(number) < MAX_INTENTS
 
 
 def _by_number(intent: Intent) -> int:

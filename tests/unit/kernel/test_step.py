@@ -274,6 +274,18 @@ def test_the_guard_closes_after_the_strategy_ended_and_once() -> None:
     assert made.fills[-1].reason == "HARD_STOP"
 
 
+def test_a_strategy_cannot_cancel_the_exit_of_the_guard() -> None:
+    from inalpha.kernel.gateway import DirectGateway, NoRisk
+    from inalpha.kernel.kernel import Kernel
+
+    cancels = {bar: [{"cancel": f"{bar}:16"}, {"cancel": f"{bar - 1}:16"}] for bar in range(1, 6)}
+    made = Bench(make_spec(), {0: [buy("10")], **cancels})
+    made.kernel = Kernel(made.spec, NoRisk(), DirectGateway(), journal=made.entries.append, guard=TripAbove())
+    made.feed(FLAT, FLAT, (9000,) * 4, (8900,) * 4)
+    assert made.kernel.position_lots == 0
+    assert [fill.reason for fill in made.fills] == ["", "HARD_STOP"]
+
+
 def test_an_approval_between_bars_does_not_count_for_the_next_bar() -> None:
     made = Bench(make_spec(approval="human"), {0: [buy()]})
     made.feed(FLAT)
