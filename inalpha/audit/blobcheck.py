@@ -11,6 +11,7 @@ from typing import Any
 
 from inalpha.audit.event import Event
 from inalpha.audit.report import Report
+from inalpha.audit.rulebook import Claims, check_claims
 
 _COMMITS = ("rationale_commit", "reason_commit")
 # Per kind: the members whose hashes name blobs that are never erased.
@@ -46,13 +47,14 @@ class Needed:
                 self.commits.setdefault(commit, event.seq)
 
 
-def check_blobs(home: Path, needed: Needed, report: Report) -> None:
-    """Recompute every hash and commitment; absent ones fail, erased ones are counted."""
+def check_blobs(home: Path, needed: Needed, claims: Claims, report: Report) -> None:
+    """Recompute every hash and commitment; absent ones fail, erased ones are counted. Then what rests on them."""
     path = home / "blobs.db"
     try:
         blobs = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
             found = _check_rows(blobs, needed, report)
+            check_claims(claims, lambda name: _data(blobs, name), report)
         finally:
             blobs.close()
     except sqlite3.Error as error:
@@ -64,6 +66,11 @@ def check_blobs(home: Path, needed: Needed, report: Report) -> None:
                 report.fail("C10", seq, f"blob {name[:16]}… is missing")
     if needed.erased:
         report.notes["C10"] = f"blobs and commitments; {len(needed.erased)} texts were erased by signature"
+
+
+def _data(blobs: sqlite3.Connection, name: str) -> bytes | None:
+    row = blobs.execute("SELECT data FROM blob WHERE name = ?", (name,)).fetchone()
+    return bytes(row[0]) if row else None
 
 
 def _check_rows(blobs: sqlite3.Connection, needed: Needed, report: Report) -> set[str]:

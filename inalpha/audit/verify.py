@@ -23,6 +23,7 @@ from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey
 from inalpha.audit.policy import Policy
 from inalpha.audit.report import Report
+from inalpha.audit.rulebook import Claims
 from inalpha.audit.schema import TWO_PERSON
 from inalpha.audit.signatures import InlineVerifier, ProcessVerifier, signature_verifier
 
@@ -123,6 +124,7 @@ class _Verifier:
         self.ungated = 0
         self.reported: list[str] = []
         self.needed = Needed()
+        self.claims = Claims()
         self.kept = asked.kept
         self.cosigned_notes: list[tuple[int, bytes]] = []
         self.roots: dict[int, bytes] = {}
@@ -167,7 +169,7 @@ class _Verifier:
                 self.signatures.abandon()
             self.reader.execute("COMMIT")
         if self.home.path is not None:
-            check_blobs(self.home.path, self.needed, report)
+            check_blobs(self.home.path, self.needed, self.claims, report)
         if self.progress is not None:
             self.progress(self.tree.size, self.tree.size)
         self._anchor()
@@ -197,6 +199,7 @@ class _Verifier:
             report.fail("C3", seq, "seq, prev or log does not continue the chain")
         self._epoch(event)
         self._clock(event)
+        before = self._limits_of(event)
         if seq == 0:
             # The genesis enrols the key that signs its own gate.
             self._fold(event, [])
@@ -209,10 +212,35 @@ class _Verifier:
             self._cosign(event)
         elif event.kind in ("rollback.accept", "clock.step", "policy.opt_out"):
             self.reported.append(f"{event.kind} at {seq}")
+        self._claim(event, before)
         if event.actor.startswith("op:") and event.gate is None:
             self.ungated += 1
         self.needed.collect(event)
         self.last = event
+
+    def _limits_of(self, event: Event) -> str | None:
+        """The rules in force for the line's account before it."""
+        if event.kind == "candidate.promote":
+            sql = "SELECT owner_account_id FROM candidate WHERE candidate = ?"
+            found = row(self.scratch, sql, event.data["candidate"])
+            account = found[0] if found else None
+        elif event.kind == "run.start":
+            account = event.data["mandate"]["account"]
+        elif event.kind == "limits.set":
+            account = event.data["account"]
+        else:
+            return None
+        limits = row(self.scratch, "SELECT rules_sha256 FROM limits WHERE account = ?", account)
+        return limits[0] if limits else None
+
+    def _claim(self, event: Event, before: str | None) -> None:
+        """What is proven once the rule files are at hand."""
+        if before is None:
+            return
+        if event.kind in TWO_PERSON and event.gate2 is None:
+            self.claims.unsigned.append((self.tree.size, before))
+        elif event.kind == "limits.set" and event.data["direction"] == "tighten":
+            self.claims.tightened.append((self.tree.size, event.data["rules_sha256"], before))
 
     def _fold(self, event: Event, nonces: list[str]) -> None:
         waiting = self.approved

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from inalpha.audit.client import sign_proposal
-from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock, unlock_agent
+from inalpha.cli.client import Commitment, Operator, reading, send, unlock, unlock_agent
+from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from inalpha.strategy.lint import Finding
 
 EVALUATION_S = 300.0
+TWO_PERSON_ACTIONS = frozenset({"promote"})
 
 
 @click.group()
@@ -205,23 +208,24 @@ def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str)
         click.echo(plain(line))
 
 
-def _decide(
-    ctx: click.Context, home: Home, who: Operator, action: str, name: str, reason: str
-) -> dict[str, Any]:
+def _decide(home: Home, who: Operator, action: str, name: str, reason: str, second: Second) -> dict[str, Any]:
     if not reason.strip():
         raise InalphaError("REASON", "the reason is empty.", "--reason TEXT", exit_code=EXIT_USAGE)
     with reading(home) as reader:
         row = readers.candidate(reader, name)
     why = Commitment.of(reason)
     subject = {"candidate": row["candidate"], "reason_commit": why.commit, "sha256": row["sha256"]}
-    note = gate(home, who, f"candidate.{action}", subject)
-    return send(home, f"candidate.{action}", {"candidate": row["candidate"], "gate": note, **why.args()}, who)
+    args = {"candidate": row["candidate"], **why.args()}
+    return send_signed(home, who, f"candidate.{action}", subject, args, second)
 
 
 def _make_decision(action: str, text: str) -> None:
+    options = cosign_options if action in TWO_PERSON_ACTIONS else _no_options
+
     @candidate.command(action, help=text)
     @click.argument("name", metavar="ID")
     @click.option("--reason", required=True)
+    @options
     @signing_options
     @home_option
     @json_option
@@ -234,14 +238,19 @@ def _make_decision(action: str, text: str) -> None:
         passphrase_file: str | None,
         home_override: str | None,
         as_json: bool,
+        second: Second = NOBODY,
     ) -> None:
         home = home_of(ctx, home_override)
         require(home)
-        found = _decide(ctx, home, unlock(home, operator, passphrase_file), action, name, reason)
+        found = _decide(home, unlock(home, operator, passphrase_file), action, name, reason, second)
         if as_json:
             emit_json(found)
         else:
             click.echo(f"{found['candidate']}  {found['state']}")
+
+
+def _no_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    return function
 
 
 _make_decision("promote", "Sign that this sha256 may run.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -82,6 +84,28 @@ def opt_out(
         emit_json({**found, "expires": iso(found["expires"])})
     else:
         click.echo(f"{run_name} may do without {plain(rule)} until {iso(until)} (line {found['seq']})")
+
+
+@policy.command()
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def cosign(
+    ctx: click.Context,
+    file: Path,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Sign a promotion or start that another operator asks for; FILE then goes back to him."""
+    from inalpha.cli.cosign import sign_request
+
+    home = home_of(ctx, home_override)
+    signed = sign_request(home, unlock(home, operator, passphrase_file), file)
+    emit_json({"file": str(file), "subject": signed}) if as_json else click.echo(json.dumps(signed, indent=2))
 
 
 @policy.command()

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from inalpha.cli.client import Operator, gate, reading, send, unlock
+from inalpha.cli.client import Operator, reading, send, unlock
+from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
@@ -81,6 +82,7 @@ def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
 )
 @click.option("--param", "params", multiple=True, metavar="K=V")
 @click.option("--host", metavar="NAME", help="Which host runs it (default: this machine's).")
+@cosign_options
 @signing_options
 @home_option
 @json_option
@@ -102,6 +104,7 @@ def start(
     passphrase_file: str | None,
     home_override: str | None,
     as_json: bool,
+    second: Second = NOBODY,
 ) -> None:
     """Build, show and sign the mandate; print the run's id."""
     home = home_of(ctx, home_override)
@@ -116,7 +119,7 @@ def start(
     if not as_json:
         click.echo(json.dumps(body, indent=2, sort_keys=True), err=True)
         click.echo(f"digest {mandate_digest(body)}", err=True)
-    found = sign_and_start(home, who, body, spec, host)
+    found = sign_and_start(home, who, body, spec, host, second)
     if as_json:
         emit_json({**found, "mandate": body})
     else:
@@ -185,13 +188,17 @@ def build_mandate(
 
 
 def sign_and_start(
-    home: Home, who: Operator, body: dict[str, Any], spec: FeedSpec, host: str | None = None
+    home: Home,
+    who: Operator,
+    body: dict[str, Any],
+    spec: FeedSpec,
+    host: str | None = None,
+    second: Second = NOBODY,
 ) -> dict[str, Any]:
-    """Sign the mandate and hand it to the daemon."""
+    """Sign the mandate, two people where asked, and hand it to the daemon."""
     subject = {"mandate": body, "mandate_sha256": mandate_digest(body)}
-    note = gate(home, who, "run.start", subject)
-    args = {"mandate": body, "feed": spec.canonical(), "gate": note}
-    return send(home, "run.start", args if host is None else {**args, "host": host}, who)
+    args = {"mandate": body, "feed": spec.canonical()} | ({} if host is None else {"host": host})
+    return send_signed(home, who, "run.start", subject, args, second)
 
 
 def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:

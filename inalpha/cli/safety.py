@@ -19,7 +19,7 @@ from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.ownership import owner_account_id
 from inalpha.model.states import HaltState
-from inalpha.risk.rules import default_text, is_loosening, load_rules, rules_from_canonical
+from inalpha.risk.rules import default_text, load_rules, loosens, rules_from_canonical
 
 
 def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]:
@@ -199,9 +199,7 @@ def apply(
     with reading(home) as reader:
         old = readers.one(reader, "SELECT * FROM limits WHERE account = ?", account)
     before = readers.read_blob(home.root, old["rules_sha256"]) if old else None
-    loosened = (
-        is_loosening(rules.controls, rules_from_canonical(before.decode()).controls) if before else None
-    )
+    loosened = loosens(rules, rules_from_canonical(before.decode())) if before else None
     data = {"account": account, "direction": "loosen", "rules_sha256": rules.sha256}
     found = send(home, "limits.set", {"data": data, "gate": gate(home, who, "limits.set", data)}, who)
     if as_json:

@@ -20,7 +20,7 @@ from inalpha.ledger.txn import Txn
 from inalpha.market.feedspec import FeedSpec
 from inalpha.model.errors import EXIT_CONFIG, ConfigError, Refused
 from inalpha.model.states import HaltState
-from inalpha.risk.rules import is_loosening, load_rules
+from inalpha.risk.rules import Rules, load_rules, loosens
 from inalpha.risk.settings import Controls
 
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ def _keep_reason(txn: Txn, call: Call) -> str:
     commit = call.text("reason_commit")
     txn.keep_text(commit, bytes.fromhex(call.text("salt")), call.text("reason"))
     return commit
+
+
+def _demand_second(rules: Rules, gate2: str | None) -> None:
+    """Two people where the account's limits say so."""
+    if rules.two_person and gate2 is None:
+        raise Refused(
+            "SECOND_GATE",
+            "the limits demand a second operator's signature.",
+            "--second-operator NAME, or --cosign FILE for somebody elsewhere.",
+        )
 
 
 async def submit_candidate(office: Office, call: Call) -> Body:
@@ -82,10 +92,17 @@ STATES = {"promote": "promoted", "reject": "rejected", "revoke": "revoked"}
 def _decide_candidate(action: str) -> Handler:
     async def decide(office: Office, call: Call) -> Body:
         candidate, principal = call.text("candidate"), call.principal
-        gate = call.text("gate", 16_000)
+        gate, gate2 = call.text("gate", 16_000), call.optional("gate2", 16_000)
 
         def job(txn: Txn) -> Body:
-            gates.decide_candidate(txn, action, candidate, principal, _keep_reason(txn, call), gate)
+            owner = txn.conn.execute(
+                "SELECT l.account FROM candidate c JOIN limits l ON l.account = c.owner_account_id"
+                " WHERE c.candidate = ?",
+                (candidate,),
+            ).fetchone()
+            if owner is not None and action == "promote":
+                _demand_second(office.rules_in_force(txn, owner[0]), gate2)
+            gates.decide_candidate(txn, action, candidate, principal, _keep_reason(txn, call), gate, gate2)
             return {"candidate": candidate, "state": STATES[action]}
 
         body = await call.commit(office, job)
@@ -104,6 +121,7 @@ async def start_run(office: Office, call: Call) -> Body:
     """Admit a signed mandate: promotion, ownership, cap, limits and feed; then the run begins."""
     mandate, feed_text = call.mapping("mandate"), call.text("feed", 8000)
     gate, principal, host = call.text("gate", 24_000), call.principal, call.optional("host", 36)
+    gate2 = call.optional("gate2", 24_000)
     feed = FeedSpec.from_canonical(feed_text)
     if feed.canonical() != feed_text or feed.sha256 != mandate.get("feed", {}).get("config_sha256"):
         raise Refused("FEED_DIGEST", "the feed's text is not what the mandate names.", "Build it again.")
@@ -117,7 +135,8 @@ async def start_run(office: Office, call: Call) -> Body:
             raise Refused("NO_RISK_RULES", "every control is off.", "Switch some on in risk.toml.")
         if office.halt_now(txn, str(mandate.get("account")), "") is HaltState.KILLED:
             raise Refused("KILLED", "no run starts while KILLED.", "inalpha resume SCOPE --reason TEXT")
-        run = gates.start_run(txn, mandate, principal, gate, max_runs=office.config.account.max_runs)
+        _demand_second(rules, gate2)
+        run = gates.start_run(txn, mandate, principal, gate, gate2, max_runs=office.config.account.max_runs)
         office.link.bind(run, host)
         office.demand_waivers(txn, run, rules)
         txn.blob(feed_text.encode())
@@ -275,7 +294,7 @@ async def refresh_limits(office: Office) -> None:
         for account, owner in txn.conn.execute("SELECT account, owner FROM account").fetchall():
             rules = load_rules(office.home.risk, owner.partition(":")[2])
             old = office.rules_in_force(txn, account)
-            if rules.sha256 == old.sha256 or is_loosening(rules.controls, old.controls):
+            if rules.sha256 == old.sha256 or loosens(rules, old):
                 continue
             txn.blob(rules.canonical.encode())
             data = {"account": account, "direction": "tighten", "rules_sha256": rules.sha256}

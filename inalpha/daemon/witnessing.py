@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 async def watch_witnesses(office: Office) -> None:
-    """Every `audit.witness_every_s` seconds, while there is news besides the cosignatures themselves."""
+    """Every `audit.witness_every_s` seconds, while there is news besides the cosignatures themselves.
+
+    A head that one of them did not cosign is handed to all again.
+    """
     settings = office.config.audit
     cosigned = 0
     while settings.witnesses:
@@ -25,7 +28,8 @@ async def watch_witnesses(office: Office) -> None:
         size = parse_note(head).size
         if size > cosigned:
             done = await asyncio.gather(*(submit_head(office, url, head) for url in settings.witnesses))
-            cosigned = size + len(done)
+            if all(done):
+                cosigned = size + len(done)
         await asyncio.sleep(settings.witness_every_s)
 
 

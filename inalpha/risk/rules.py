@@ -16,19 +16,23 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from inalpha.model.errors import ConfigError
-from inalpha.risk.settings import BOUNDS, TIGHTER_WHEN_TRUE, Controls, RiskFile, Section
+from inalpha.risk.settings import BOUNDS, TIGHTER_WHEN_TRUE, AccountSection, Controls, RiskFile, Section
 
 NO_RISK_RULES = "NO_RISK_RULES"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One account's rules in force. sha256 names them in the mandate and in every risk result."""
+    """One account's rules in force. sha256 names them in the mandate and in every risk result.
+
+    two_person: promotions and starts need a second operator's gate.
+    """
 
     controls: Controls
     zone: str
     sha256: str
     canonical: str
+    two_person: bool = False
 
     @property
     def active(self) -> int:
@@ -52,10 +56,12 @@ def _plain(value: object) -> object:
     return value
 
 
-def _resolve(controls: Controls, zone: str) -> Rules:
+def _resolve(controls: Controls, zone: str, two_person: bool = False) -> Rules:
     body = {"controls": _plain(controls), "schema": 1, "zone": zone}
+    if two_person:  # left out otherwise, so that rules without it keep their digest
+        body["two_person"] = True
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Rules(controls, zone, hashlib.sha256(text.encode()).hexdigest(), text)
+    return Rules(controls, zone, hashlib.sha256(text.encode()).hexdigest(), text, two_person)
 
 
 def default_rules() -> Rules:
@@ -66,7 +72,8 @@ def default_rules() -> Rules:
 def rules_from_canonical(text: str) -> Rules:
     """Rules back from their canonical text (the blob that a mandate's limits_sha256 names)."""
     body = json.loads(text)
-    return _resolve(msgspec.convert(body["controls"], Controls, strict=False), body["zone"])
+    controls = msgspec.convert(body["controls"], Controls, strict=False)
+    return _resolve(controls, body["zone"], body.get("two_person") is True)
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
@@ -114,6 +121,13 @@ def is_loosening(new: Controls, old: Controls) -> str | None:
         if key is not None:
             return f"controls.{name}.{key}"
     return None
+
+
+def loosens(new: Rules, old: Rules) -> str | None:
+    """The same for whole rule files: giving up the second operator is a loosening too."""
+    if old.two_person and not new.two_person:
+        return "two_person"
+    return is_loosening(new.controls, old.controls)
 
 
 def binding(account: Rules, mandate: Rules) -> Rules | None:
@@ -176,7 +190,12 @@ def parse_rules(text: str, account: str | None = None, where: str = "risk.toml")
             f"{where}: account {account} loosens {loosened}.",
             "An account may only tighten; lower it.",
         )
-    return _resolve(controls, file.zone)
+    own_two = file.account.get(account or "", AccountSection()).two_person
+    if own_two is False and file.two_person:
+        raise ConfigError(
+            "RISK_FILE", f"{where}: account {account} loosens two_person.", "An account may only tighten."
+        )
+    return _resolve(controls, file.zone, file.two_person or own_two is True)
 
 
 def load_rules(path: Path, account: str | None = None) -> Rules:
@@ -203,6 +222,7 @@ def default_text(overrides: Mapping[str, Mapping[str, object]] | None = None) ->
     lines = ["# Risk rules of this home. Tighter values bind on reload; looser ones need a signature:", ""]
     lines[0] += " inalpha risk apply."
     lines += ["schema = 1", 'zone = "UTC"']
+    lines += ["two_person = false  # true: promotions and starts need a second operator's signature"]
     for name in Controls.__struct_fields__:
         section = getattr(Controls(), name)
         lines += ["", f"# {type(section).__doc__}", f"[controls.{name}]"]

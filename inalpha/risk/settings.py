@@ -149,13 +149,18 @@ class AccountSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """[account.NAME.controls.*]: the same sections, each value at least as tight; kept raw to merge."""
 
     controls: dict[str, dict[str, Any]] = {}
+    two_person: bool | None = None
 
 
 class RiskFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole file. `schema` is 1; zone names the day's time zone (IANA)."""
+    """The whole file. `schema` is 1; zone names the day's time zone (IANA).
+
+    two_person: promotions and starts need a second operator's gate.
+    """
 
     schema: Annotated[int, msgspec.Meta(ge=1, le=1)]
     zone: str = "UTC"
+    two_person: bool = False
     controls: Controls = Controls()
     account: dict[str, AccountSection] = {}
 

@@ -1065,6 +1065,18 @@ class Books:
             account.loosened_at = line.seq
         account.limits = data["rules_sha256"]
 
+    def limits_of(self, line: Line) -> str | None:
+        """The rules in force for the account of a promotion, a start or new limits, before that line."""
+        name = None
+        if line.kind == "candidate.promote" and line.data["candidate"] in self.candidates:
+            name = self.candidates[line.data["candidate"]].owner
+        elif line.kind == "run.start":
+            name = line.data["mandate"]["account"]
+        elif line.kind == "limits.set":
+            name = line.data["account"]
+        account = self.accounts.get(name or "")
+        return account.limits if account else None
+
     def policy_opt_out(self, line: Line, data: dict[str, Any]) -> None:
         self.opt_outs.append((data["rule"], data["run"], data["expires"]))
 
@@ -1650,6 +1662,9 @@ class Verifier:
         self.files: dict[str, int] = {}
         self.commits: dict[str, int] = {}
         self.erased: set[str] = set()
+        self.rules: dict[str, bytes] = {}
+        self.one_gate: list[tuple[int, str]] = []
+        self.tightened: list[tuple[int, str, str]] = []
         self.times: dict[int, int] = {}
         self.ungated = 0
         self.told: list[str] = []
@@ -1705,6 +1720,11 @@ class Verifier:
                 self.fail("C4", 0, "line 0 is no genesis")
                 self.counting = False
         self._chain(seq, line)
+        before = self.books.limits_of(line)
+        if before and line.kind in TWO_PERSON and line.gate2 is None:
+            self.one_gate.append((seq, before))
+        elif before and line.kind == "limits.set" and line.data["direction"] == "tighten":
+            self.tightened.append((seq, line.data["rules_sha256"], before))
         if seq == 0:
             self._fold(lambda: self.books.add(line), line)
             self._signature(seq, line)
@@ -1884,6 +1904,8 @@ class Verifier:
 
     def _blobs(self) -> None:
         seen: set[str] = set()
+        wanted_rules = {rules for _, rules in self.one_gate}
+        wanted_rules.update(name for _, new, old in self.tightened for name in (new, old))
         for name in self._folder("blobs/"):
             data, digest_ = self.archive.read(name), name.removeprefix("blobs/")
             commit = hmac.new(data[:32], data[32:], hashlib.sha256).hexdigest()
@@ -1891,6 +1913,8 @@ class Verifier:
                 self.fail("C10", self.files.get(digest_, 0), f"{name} holds other bytes")
             elif digest_ in self.files:
                 seen.add(digest_)
+                if digest_ in wanted_rules:
+                    self.rules[digest_] = data
             elif commit in self.commits:
                 seen.add(commit)
             else:
@@ -1899,8 +1923,20 @@ class Verifier:
             for wanted, seq in needed.items():
                 if wanted not in seen and wanted not in self.erased:
                     self.fail("C10", seq, f"the blob or text {wanted[:16]}… is missing")
+        self._rule_files()
         if self.erased:
             self.notes["C10"] = f"blobs and commitments; {len(self.erased)} texts were erased by signature"
+
+    def _rule_files(self) -> None:
+        """What only the rule files behind the hashes can tell; a missing one has failed C10 already."""
+        for seq, rules in self.one_gate:
+            if rule_members(self.rules.get(rules, b"")).get("two_person") is True:
+                self.fail("C8", seq, "GATE_SECOND: the limits in force demand a second operator's gate")
+        for seq, new, old in self.tightened:
+            if new in self.rules and old in self.rules:
+                setting = looser_setting(self.rules[new], self.rules[old])
+                if setting is not None:
+                    self.fail("I19", seq, f"told as tighter, but {setting} is looser")
 
     def _claims(self) -> None:
         told = read_json(self.archive.read("report.json").rstrip(b"\n"))
@@ -1971,6 +2007,45 @@ class Verifier:
             "unanchored_time": self.time_at(self.covered) if open_tail and not self.failures else None,
             "fills": self.brackets(), "not_checked": "I20, re-execution of the strategies",
         }  # fmt: skip
+
+
+def rule_members(text: bytes) -> dict[str, Any]:
+    try:
+        return members_of(json.loads(text))
+    except (ValueError, RecursionError):
+        return {}
+
+
+def members_of(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else {}
+
+
+def looser_setting(new: bytes, old: bytes) -> str | None:
+    """The first setting of a rule file that allows more than the older file's."""
+    after, before = rule_members(new), rule_members(old)
+    if before.get("two_person") is True and after.get("two_person") is not True:
+        return "two_person"
+    settings = members_of(after.get("controls"))
+    for name, section in members_of(before.get("controls")).items():
+        for key, value in members_of(section).items():
+            if allows_more(key, members_of(settings.get(name)).get(key), value):
+                return f"controls.{name}.{key}"
+    return None
+
+
+def allows_more(key: str, new: Any, old: Any) -> bool:
+    """Numbers tighten downwards, 0 means no limit in two of them; switches tighten when they are on."""
+    if type(old) is bool:
+        return old and key in ("enabled", "long_only") and new is not True
+    if type(old) is list:
+        return type(new) is not list or any(item not in new for item in old)
+    try:
+        mine, theirs = Decimal(str(new)), Decimal(str(old))
+        if key in ("notional", "max_lag_s"):
+            return theirs != 0 and not 0 < mine <= theirs
+        return mine > theirs
+    except ArithmeticError:
+        return bool(new != old)
 
 
 def claim_lists(claims: dict[str, Any]) -> dict[str, Any]:

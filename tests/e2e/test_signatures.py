@@ -1,0 +1,133 @@
+"""Signed verbs end to end: two people where the limits demand them, witnesses on the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.installation import STRATEGIES, Installation, first_bars, until
+
+from inalpha.audit.notes import parse_vkey
+from inalpha.ledger import readers
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(tmp_path / "home")
+    made.init()
+    yield made
+    made.stop()
+
+
+def passed(home: Installation) -> str:
+    """A candidate that waits for its promotion."""
+    few = first_bars("GOOG-1d.csv", 320, home.home / "gate.csv")
+    words = (
+        "--rationale",
+        "a rule that a test wants to see running",
+        "--bars",
+        str(few),
+        "--operator",
+        "alice",
+    )
+    name: str = home.json("candidate", "submit", str(STRATEGIES / "fast_cross.py"), *words)["candidate"]
+    return name
+
+
+def test_two_people_promote_and_start_where_the_limits_say_so(home: Installation, tmp_path: Path) -> None:
+    home.start()
+    home("operator", "add", "bob", "--insecure-no-passphrase", "--operator", "alice")
+    risk = home.home / "risk.toml"
+    risk.write_text(risk.read_text().replace("two_person = false", "two_person = true"))
+    home("risk", "apply", "--operator", "alice")
+    name, alice = passed(home), ("--operator", "alice")
+    promote = ("candidate", "promote", name, "--reason", "read it", *alice)
+    assert "SECOND_GATE" in home(*promote, code=4)
+    assert "GATE_ACTOR" in home(*promote, "--second-operator", "alice", code=4)
+    # Bob is elsewhere: a file goes to him and comes back.
+    file = tmp_path / "promote.json"
+    assert "waits for a second operator" in home(*promote, "--cosign", str(file), code=5)
+    assert "waits for a second operator" in home(*promote, "--cosign", str(file), code=5)
+    other = ("candidate", "promote", name, "--reason", "another reason", *alice, "--cosign", str(file))
+    assert "COSIGN_OTHER" in home(*other, code=2)
+    home("policy", "cosign", str(file), "--operator", "bob")
+    assert home.json(*promote, "--cosign", str(file))["state"] == "promoted"
+    # Bob's key is here too.
+    bars = first_bars("GOOG-1d.csv", 60, tmp_path / "bars.csv")
+    start = (
+        "run",
+        "start",
+        name,
+        "--symbol",
+        "GOOG",
+        "--timeframe",
+        "1d",
+        "--feed",
+        f"replay:{bars}@max",
+        *alice,
+    )
+    assert "SECOND_GATE" in home(*start, code=4)
+    assert home.json(*start, "--second-operator", "bob")["run"] == "run-1"
+    home("run", "wait", "run-1", "--timeout", "60")
+    # Giving the second person up is a loosening: saving the file alone changes nothing.
+    with readers.open_reader(home.home) as reader:
+        before = reader.execute("SELECT rules_sha256 FROM limits").fetchall()
+        risk.write_text(risk.read_text().replace("two_person = true", "two_person = false"))
+        home("risk", "check", str(risk))
+        assert "LIMITS_CHANGED" in home(*start, "--second-operator", "bob", code=4)
+        assert reader.execute("SELECT rules_sha256 FROM limits").fetchall() == before
+    home("audit", "verify", "--no-exec")
+
+
+def test_daemon_hands_its_heads_to_two_witnesses(home: Installation, tmp_path: Path) -> None:
+    with readers.open_reader(home.home) as reader:
+        origin, genesis = readers.origin(reader), readers.genesis(reader)
+        log = reader.execute("SELECT vkey FROM key WHERE role = 'log' ORDER BY enrolled_seq").fetchone()[0]
+    served, urls, keys = [], [], {}
+    try:
+        for name in ("bob", "carol"):
+            words = ("--name", name, "--log", origin, "--genesis", genesis)
+            keys[name] = home("audit", "witness", "new", str(tmp_path / name), *words).strip()
+            child = subprocess.Popen(
+                [sys.executable, "-m", "inalpha", "audit", "witness", "serve", "--state", str(tmp_path / name),
+                 "--listen", "127.0.0.1:0"],
+                stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}, text=True,
+            )  # fmt: skip
+            served.append(child)
+            assert child.stdout is not None
+            urls.append(child.stdout.readline().strip())
+        config = home.home / "inalpha.toml"
+        text = config.read_text().replace("witnesses = []", f"witnesses = {json.dumps(urls)}")
+        config.write_text(text.replace("witness_every_s = 300", "witness_every_s = 1"))
+        home.start()
+        for key in keys.values():
+            home("audit", "witness", "enrol", key)
+        assert home.json("audit", "witness", "submit", urls[0])["witness"] == parse_vkey(keys["bob"]).name
+        policy = tmp_path / "policy"
+        lines = [f"log {log}", *(f"witness {name} {key}" for name, key in keys.items())]
+        policy.write_text("\n".join([*lines, "group both all bob carol", "quorum both", ""]))
+        verify = ("audit", "verify", "--no-exec", "--genesis", genesis, "--policy", str(policy), "--json")
+
+        def quorum() -> bool:
+            with readers.open_reader(home.home) as reader:
+                sizes = reader.execute("SELECT count(*) FROM cosign GROUP BY size").fetchall()
+            return (2,) in sizes
+
+        until(quorum, what="a head that both cosigned")
+        checks = {check["name"]: check["detail"] for check in json.loads(home(*verify))["checks"]}
+        assert checks["C7"].startswith("quorum both up to")
+        home.stop()
+        file = tmp_path / "export.zip"
+        home("audit", "export", str(file))
+        script = Path(readers.__file__).parents[1] / "audit" / "standalone" / "verify.py"
+        alone = [sys.executable, str(script), str(file), "--genesis", genesis, "--policy", str(policy)]
+        assert subprocess.run(alone, check=False, capture_output=True).returncode == 0
+    finally:
+        for child in served:
+            child.terminate()
+            child.wait()
