@@ -55,9 +55,20 @@ def after(
             await pilot.press(key)
         if then is not None:
             then(pilot.app)
-        await pilot.pause()
+        await settled(pilot)
 
     return run
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    """Until two looks are alike: a page is drawn once more after its first layout."""
+    seen = ""
+    for _ in range(20):
+        await pilot.pause()
+        now = pilot.app.export_screenshot()
+        if now == seen:
+            return
+        seen = now
 
 
 def take(snap: Snap, stage: Stage, size: str, *pressed: str, app: Any = None, **more: Any) -> None:
