@@ -266,7 +266,9 @@ class Host:
 
     def _end(self, down: hostwire.Down, error: RunnerEnded) -> None:
         self._send(down.run, down.seq, down.id, "ended", _ended_of(error))
-        self._runs.pop(down.run, None)
+        run = self._runs.get(down.run)
+        if run is not None and run.last_id == down.id:  # a later load of the same run is not its to end
+            del self._runs[down.run]
 
     async def _start(self, down: hostwire.Down, body: LoadBody, source: bytes, limits: Limits) -> LoadedBody:
         if hashlib.sha256(source).hexdigest() != body.sha256:
@@ -284,6 +286,8 @@ class Host:
             on_output=lambda text: self._printed(down.run, text),
         )
         await runner.ready(layers)
+        if self._runs.get(down.run) is not run:
+            raise await runner.kill(RunnerEnded("killed", "ended while it was loading"))
         instrument = Instrument(*body.instrument)
         answer = await runner.ask(
             lambda talk: talk.load(

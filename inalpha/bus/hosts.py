@@ -41,10 +41,11 @@ _ended = msgspec.json.Decoder(EndedBody)
 
 @dataclass(slots=True)
 class _Run:
-    """The daemon's memory of one run on this host."""
+    """The daemon's memory of one loading of a run on this host. first: seq of its load; they go on over loadings."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     seq: int = 0
+    first: int = 0
     awaited: str = ""
     answer: asyncio.Future[Up] | None = None
 
@@ -75,6 +76,7 @@ class HostLink:
         self._instance, self._epoch = instance, epoch
         self._on_ended, self._on_log, self._now_us = on_ended, on_log, now_us
         self._runs: dict[str, _Run] = {}
+        self._seqs: dict[str, int] = {}
         self._heard_s, self._is_heard = time.monotonic(), False
         self._changed = asyncio.Event()
 
@@ -139,7 +141,8 @@ class HostLink:
     ) -> LoadedBody:
         """Fork, lock down and load; level: the least that the mandate (or the waiver) accepts."""
         await self.wait_up(HOST_LOST_S)
-        self._runs[topics.check_run(run)] = _Run()
+        former = self._seqs.get(topics.check_run(run), 0)
+        self._runs[run] = _Run(seq=former, first=former + 1)
         body = LoadBody(
             base64.b64encode(source).decode(),
             sha256,
@@ -219,6 +222,7 @@ class HostLink:
                 raise RunnerEnded("killed", f"{run} ended before it was asked")
             identifier = envelope.new_id()
             state.seq += 1
+            self._seqs[run] = state.seq
             state.awaited = identifier
             state.answer = asyncio.get_running_loop().create_future()
             began = time.monotonic()
@@ -301,8 +305,10 @@ class HostLink:
         if up.corr and up.corr == state.awaited and state.answer is not None:
             if not state.answer.done():
                 state.answer.set_result(up)
-        elif up.type == "ended":
+        elif up.type == "ended" and not up.corr and up.seq >= state.first:
             self._ended_unasked(run, state, up)
+        elif up.type == "ended":
+            self._drop("LATE")  # an answer to what was asked before a cut, of a runner that is gone
 
     def _ended_unasked(self, run: str, state: _Run, up: Up) -> None:
         if state.answer is not None and not state.answer.done():
