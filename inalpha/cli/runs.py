@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from inalpha.cli.candidates import read_evidence
 from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
@@ -30,6 +31,7 @@ from inalpha.model.errors import EXIT_PENDING, EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
 from inalpha.risk.rules import load_rules
+from inalpha.strategy.params import BadParam, merge_params
 
 _DURATION = re.compile(r"(\d+)([smhd])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -64,6 +66,28 @@ def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
         else:
             found[key] = int(value) if re.fullmatch(r"-?\d{1,15}", value) else value
     return found
+
+
+def declared_params(home: Home, candidate: str) -> dict[str, Any] | None:
+    """The candidate's parameters and their defaults, as the gate found them; None where it did not look."""
+    with reading(home) as reader:
+        row = readers.candidate(reader, candidate)
+    return read_evidence(home, row["evidence_sha256"]).get("params")
+
+
+def checked_params(pairs: tuple[str, ...], declared: dict[str, Any] | None) -> dict[str, Any]:
+    """The same pairs, held against what the candidate declares: a slip is told before anything is signed."""
+    values = parse_params(pairs)
+    if declared is None:
+        return values
+    for key, _, text in (pair.partition("=") for pair in pairs):
+        if isinstance(declared.get(key), str):
+            values[key] = text
+    try:
+        merge_params(declared, values)
+    except BadParam as error:
+        raise usage("PARAM", f"{error}.", "Write --param name=value.") from error
+    return values
 
 
 @run.command()
@@ -109,7 +133,7 @@ def start(
     """Build, show and sign the mandate; print the run's id."""
     home = home_of(ctx, home_override)
     require(home)
-    seconds, values = parse_duration(expires), parse_params(params)
+    seconds, values = parse_duration(expires), checked_params(params, declared_params(home, candidate))
     spec = make_feed(home, feed, symbol, timeframe)
     who = unlock(home, operator, passphrase_file)
     body = build_mandate(

@@ -126,6 +126,7 @@ def _run_checks(
         check(name, True, told)
     evidence |= found.evidence
     evidence["head"] = result.head
+    evidence["params"] = dict(result.spec.params)
     evidence["indicators"] = [msgspec.to_builtins(indicator) for indicator in examined.indicators]
     evidence["warnings"] = [*result.warnings, *found.warnings, *examined.warnings]
     return True

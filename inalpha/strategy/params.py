@@ -32,17 +32,24 @@ def apply_params(
     cls: type[Strategy], strategy: Strategy, params: Mapping[str, object]
 ) -> dict[str, ParamValue]:
     """Set the given values on the object and answer all of them. Raises BadParam."""
-    known = read_params(cls)
-    for name, given in params.items():
-        if name not in known:
-            raise BadParam(f"unknown parameter {name!r}; declared: {', '.join(known) or 'none'}")
-        default = known[name]
-        value = _as_float(given) if isinstance(default, float) else given
+    merged = merge_params(read_params(cls), params)
+    for name in params:
+        setattr(strategy, name, merged[name])
+    return merged
+
+
+def merge_params(declared: Mapping[str, ParamValue], given: Mapping[str, object]) -> dict[str, ParamValue]:
+    """Declared parameters with the given values in place of defaults. Raises BadParam."""
+    merged = dict(declared)
+    for name, wanted in given.items():
+        if name not in merged:
+            raise BadParam(f"unknown parameter {name!r}; declared: {', '.join(merged) or 'none'}")
+        default = merged[name]
+        value = _as_float(wanted) if isinstance(default, float) else wanted
         if type(value) is not type(default) or not isinstance(value, int | str | float):
-            raise BadParam(f"parameter {name!r} is {type(default).__name__}, got {value!r}")
-        setattr(strategy, name, value)
-        known[name] = value
-    return known
+            raise BadParam(f"parameter {name!r} is {type(default).__name__}, got {wanted!r}")
+        merged[name] = value
+    return merged
 
 
 def _as_float(given: object) -> object:

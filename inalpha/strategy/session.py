@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_REASON = 500
+_MAX_WORD = 20
+_MOST_NS = 2**63 - 1
+_MAX_LOGGED = 16 * 1024  # bytes a bar: what is logged must leave room for the orders in one reply
 _TYPES = {(False, False): "market", (True, False): "limit", (False, True): "stop", (True, True): "stop_limit"}
 
 AnyIndicator = TypeVar("AnyIndicator", bound=Indicator)
@@ -138,6 +141,9 @@ class Session:
         return [order for order in self._orders.values() if order.is_working]
 
     def indicator(self, indicator: AnyIndicator) -> AnyIndicator:
+        """Fed on each bar from now on, once, however often it is declared."""
+        if any(known is indicator for known in self.indicators):
+            return indicator
         self.updates.append(indicator.update)
         self.indicators.append(indicator)
         return indicator
@@ -155,8 +161,10 @@ class Session:
         return self.memory.frame(n)
 
     def log(self, text: str) -> None:
-        if len(self.logs) < MAX_LOGS:
-            self.logs.append(text.encode()[:MAX_LOG_BYTES].decode(errors="ignore"))
+        """Lines beyond a bar's share are dropped: chatter must not cost the run its reply."""
+        line = _plain(text).encode()[:MAX_LOG_BYTES]
+        if len(self.logs) < MAX_LOGS and sum(map(len, self.logs)) + len(line) <= _MAX_LOGGED:
+            self.logs.append(line.decode(errors="ignore"))
 
     def order(
         self,
@@ -183,12 +191,12 @@ class Session:
             limit_text,
             stop_text,
             kind,
-            str(tif),
+            _plain(tif)[:_MAX_WORD],
             _ns(expires),
             bool(reduce_only),
             price_text(stop_loss),
             price_text(take_profit),
-            str(reason)[:_MAX_REASON],
+            _plain(reason)[:_MAX_REASON],
         )
         order = Order(
             f"{self.moment.sequence}:{number}",
@@ -197,7 +205,7 @@ class Session:
             _float(quantity),
             _float(limit),
             _float(stop),
-            str(tif),
+            intent.tif,
             intent.reason,
         )
         if self.stopping:
@@ -249,11 +257,20 @@ class Session:
 
 
 def _ns(time: datetime | None) -> int | None:
+    """Nanoseconds since 1970, at the ends of 64 bits for years beyond them. Naive times count as UTC."""
     if time is None:
         return None
+    if not isinstance(time, datetime):
+        raise TypeError(f"expires is a datetime, not {type(time).__name__}")
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
-    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
+    found = (time - _EPOCH) // timedelta(microseconds=1) * 1000
+    return max(-_MOST_NS, min(found, _MOST_NS))
+
+
+def _plain(text: object) -> str:
+    """Text that can cross to the kernel: UTF-8 without NUL."""
+    return str(text).encode(errors="replace").decode().replace("\0", "?")
 
 
 def _float(value: object) -> float | None:

@@ -213,3 +213,33 @@ def test_a_file_that_is_no_strategy_says_why(source: str, kind: str, line: int) 
     with pytest.raises(StrategyLoadError) as caught:
         load_strategy(source.encode(), "strategy")
     assert (caught.value.type, caught.value.line) == (kind, line)
+
+
+@pytest.mark.parametrize(
+    ("expires", "nanoseconds"),
+    [("datetime.max", 2**63 - 1), ("datetime.min", 1 - 2**63), ("datetime(1970, 1, 2)", 86_400 * 10**9)],
+)
+def test_a_year_beyond_64_bits_stays_inside_what_a_reply_holds(expires: str, nanoseconds: int) -> None:
+    body = f"from datetime import datetime\n    self.buy(1, limit=1, tif='GTD', expires={expires})"
+    assert [intent.expires for intent in intents(body)] == [nanoseconds]
+
+
+def test_a_text_that_cannot_cross_is_mended_and_not_fatal() -> None:
+    body = "self.buy(1, reason='a\\x00b\\ud800')\n    self.log('\\ud800')"
+    bench, _ = play("def on_bar(self, bar):\n    " + body, FLAT)
+    assert bench.results[0].decisions[0].raw.reason == "a?b?"
+    assert bench.results[0].logs == ("?",)
+
+
+def test_chatter_leaves_room_for_the_reply() -> None:
+    bench, _ = play("def on_bar(self, bar):\n    for _ in range(1000): self.log('x' * 10_000)", FLAT)
+    assert 8_000 < sum(map(len, bench.results[0].logs)) <= 16 * 1024
+
+
+def test_an_indicator_declared_twice_is_fed_once() -> None:
+    body = (
+        "def on_start(self):\n    self.i = self.indicator(SMA(2))\n    self.indicator(self.i)\n"
+        "def on_bar(self, bar):\n    self.log(str(self.i.ready))"
+    )
+    bench, _ = play(body, FLAT, FLAT)
+    assert [result.logs for result in bench.results] == [("False",), ("True",)]
