@@ -69,6 +69,18 @@ class SignedEvent:
     signature: bytes
 
 
+def log_key_named(event: Event) -> str | None:
+    """The log's next key where this line names one: a rotation by the old key, or an owner's enrolment."""
+    if event.kind == "key.rotate" or is_log_enrolment(event):
+        return str(event.data["vkey"])
+    return None
+
+
+def is_log_enrolment(event: Event) -> bool:
+    """Whether an owner enrols a new log key, the old one being lost: the new key signs that line itself."""
+    return event.kind == "key.enrol" and event.data["role"] == "log"
+
+
 def check_event(event: Event) -> None:
     """Raise EventError unless kind, members, types and attached notes are as the schema demands."""
     try:

@@ -15,12 +15,12 @@ from inalpha.audit import merkle
 from inalpha.audit.blobcheck import Needed, check_blobs
 from inalpha.audit.checkpoint import open_checkpoint, parse_note
 from inalpha.audit.context import LedgerContext
-from inalpha.audit.event import ZERO_HASH, Event, EventError, SignedEvent, parse_entry
+from inalpha.audit.event import ZERO_HASH, Event, EventError, SignedEvent, is_log_enrolment, parse_entry
 from inalpha.audit.fold.apply import apply, differing_table
 from inalpha.audit.fold.base import Violation, create_scratch, get, row
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
 from inalpha.audit.head import read_heads
-from inalpha.audit.notes import NoteError, VerifierKey, parse_vkey
+from inalpha.audit.notes import NoteError, VerifierKey, b64decode, parse_vkey
 from inalpha.audit.policy import Policy
 from inalpha.audit.report import Report
 from inalpha.audit.rulebook import Claims
@@ -115,6 +115,7 @@ class _Verifier:
         self.signatures: InlineVerifier | ProcessVerifier = InlineVerifier()
         self.log_key: VerifierKey | None = None
         self.log_keys: list[VerifierKey] = []
+        self.revoked: dict[str, int] = {}
         self.last: Event | None = None
         self.prev = ZERO_HASH
         self.folding = True
@@ -194,6 +195,8 @@ class _Verifier:
         event, report = signed.event, self.report
         if seq == 0:
             self._genesis(event, leaf)
+        if is_log_enrolment(event):
+            self._rotate(event.data["vkey"], seq)
         self._signature(seq, signed)
         if event.seq != seq or event.prev != self.prev or event.log != self.context.origin:
             report.fail("C3", seq, "seq, prev or log does not continue the chain")
@@ -208,10 +211,14 @@ class _Verifier:
             self._fold(event, self._notes(event))
         if event.kind == "key.rotate":
             self._rotate(event.data["vkey"], seq)
+        elif event.kind == "key.revoke":
+            self.revoked[event.data["vkey"]] = event.data["valid_through_seq"]
         elif event.kind == "witness.cosign":
             self._cosign(event)
         elif event.kind in ("rollback.accept", "clock.step", "policy.opt_out"):
             self.reported.append(f"{event.kind} at {seq}")
+        if event.kind == "rollback.accept" and not self._is_of_this_tree(event):
+            report.fail("I18", seq, "the accepted rollback is to another tree than this")
         self._claim(event, before)
         if event.actor.startswith("op:") and event.gate is None:
             self.ungated += 1
@@ -303,6 +310,8 @@ class _Verifier:
         key = self.log_key
         if key is None or (signed.name, signed.key_id) != (key.name, key.id):
             self.report.fail("C2", seq, "not signed by the log key that is current here")
+        elif key.text in self.revoked and seq > self.revoked[key.text]:
+            self.report.fail("C2", seq, f"the log key was revoked after line {self.revoked[key.text]}")
         elif seq >= self.from_seq:
             self.signatures.add(seq, key.public, signed.text, signed.signature)
 
@@ -321,7 +330,9 @@ class _Verifier:
             elapsed = event.mono - last.mono
             if elapsed <= 0:
                 self.report.fail("I18", self.tree.size, "the time since boot does not increase")
-            if event.kind != "clock.step" and abs(event.ts - last.ts - elapsed) > MAX_DRIFT_US:
+            # An owner who enrols a log key signed the time of that line himself.
+            told = event.kind == "clock.step" or is_log_enrolment(event)
+            if not told and abs(event.ts - last.ts - elapsed) > MAX_DRIFT_US:
                 self.report.fail(
                     "I18", self.tree.size, "the clocks part by over a second without a clock.step"
                 )
@@ -346,6 +357,17 @@ class _Verifier:
                 self.report.fail("C9", self.tree.size, f"{refused.code}: {refused.message}")
         # A nonce that is used twice inside one line would break the fold's table instead of its check.
         return list(dict.fromkeys(nonces)) if self.folding else []
+
+    def _is_of_this_tree(self, event: Event) -> bool:
+        """A rollback goes to a tree that this log holds; it comes from a longer one, or another of that size."""
+        data = event.data
+        if data["to_size"] > self.tree.size or data["from_size"] < data["to_size"]:
+            return False
+        try:
+            root = b64decode(data["to_root"])
+        except NoteError:
+            return False
+        return root == self.tree.root(data["to_size"]) and data["from_root"] != data["to_root"]
 
     def _cosign(self, event: Event) -> None:
         witness = self._witness(event.data["witness"])

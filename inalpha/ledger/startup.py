@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inalpha.audit import keys, merkle
 from inalpha.audit.checkpoint import parse_note
-from inalpha.audit.event import EventError, parse_entry, read_event
+from inalpha.audit.event import EventError, is_log_enrolment, log_key_named, parse_entry, read_event
 from inalpha.audit.fold.apply import apply, differing_table
 from inalpha.audit.fold.base import Violation, create_scratch
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
@@ -39,9 +39,12 @@ class Chain:
     commits: set[str]
 
 
-def open_chain(home: Path, conn: sqlite3.Connection) -> Chain:
-    """Recompute leaves and tree, fold every line again and compare. Raises IntegrityError naming the seq."""
-    heads = known_heads(home)
+def open_chain(home: Path, conn: sqlite3.Connection, *, trusts_heads: bool = True) -> Chain:
+    """Recompute leaves and tree, fold every line again and compare. Raises IntegrityError naming the seq.
+
+    trusts_heads: false where the owner has just signed that this copy is older than its head files.
+    """
+    heads = known_heads(home) if trusts_heads else [(0, merkle.EMPTY_ROOT)]
     scratch = create_scratch()
     tree = merkle.Tree(lambda start, end: leaves_of(conn, start, end))
     wanted = dict(heads)
@@ -61,8 +64,8 @@ def open_chain(home: Path, conn: sqlite3.Connection) -> Chain:
         if seq == 0:
             genesis = leaf.hex()
             log_vkey = event.data["log_vkey"]
-        elif event.kind == "key.rotate":
-            log_vkey = event.data["vkey"]
+        else:
+            log_vkey = log_key_named(event) or log_vkey
         clean = event.kind == "epoch.close" or seq == 0
         if seq + 1 in wanted and tree.root() != wanted[seq + 1]:
             raise _damaged(seq, "the head file knows another tree of this size")
@@ -161,6 +164,8 @@ def _check_tail(entry: bytes, scratch: sqlite3.Connection, kind: str) -> None:
         f"SELECT vkey FROM key WHERE role = 'log' AND (enrolled_seq < ? OR enrolled_seq = 0) {order}",
         (signed.event.seq,),
     ).fetchone()[0]
+    if is_log_enrolment(signed.event):
+        before = signed.event.data["vkey"]
     if not verify_ed25519(parse_vkey(before).public, signed.text, signed.signature):
         raise _damaged(signed.event.seq, f"the {kind} line is not signed by the log key")
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from inalpha.audit import merkle
 from inalpha.audit.context import LedgerContext
-from inalpha.audit.event import Event, EventError, check_event, sign_event
+from inalpha.audit.event import Event, EventError, check_event, is_log_enrolment, sign_event
 from inalpha.audit.fold.apply import apply
 from inalpha.audit.fold.base import last_number
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
@@ -82,12 +82,13 @@ class Txn:
 
         Raises GateRefused, Violation (the record must not hold it) or InalphaError("LINE_FORM").
         """
-        self._step_clock()
         event = self._event(kind, actor, data, gate, gate2, proposal)
         try:
             check_event(event)
         except EventError as error:
             raise InalphaError("LINE_FORM", str(error)) from error
+        if not is_log_enrolment(event) and self._step_clock():
+            event = self._event(kind, actor, data, gate, gate2, proposal)
         nonces = self._check_notes(event)
         return self._append(event, nonces)
 
@@ -202,17 +203,21 @@ class Txn:
         )
         return event.seq
 
+    def take_over(self, signer: Signer) -> None:
+        """Lines from here on are signed by a new log key, which an owner's gate enrols in the first of them."""
+        self.tail = replace(self.tail, signer=signer)
+
     def rotate(self, signer: Signer) -> None:
         """Hand the log over to the next key: its line is signed by the old one."""
         self.line("key.rotate", "system:daemon", {"vkey": signer.vkey.text})
         self.tail = replace(self.tail, signer=signer)
         self.rotated = True
 
-    def _step_clock(self) -> None:
-        """Record a jump of the wall clock before the first line after it."""
+    def _step_clock(self) -> bool:
+        """Record a jump of the wall clock before the first line after it; whether it did."""
         tail, reading = self.tail, self.reading
         if self.leaves or not tail.size or reading.boot != tail.boot:
-            return
+            return False
         elapsed = reading.mono_us - tail.mono
         # Set back, the record's time stands still: lines in quick succession would never show it.
         jumped = abs(reading.wall_us - tail.wall - elapsed) > MAX_DRIFT_US
@@ -224,3 +229,5 @@ class Txn:
                 "wall_before": (tail.wall if jumped else tail.ts) + max(elapsed, 0),
             }
             self._append(self._event("clock.step", "system:daemon", data, None, None, None), ())
+            return True
+        return False

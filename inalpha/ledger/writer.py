@@ -30,6 +30,7 @@ from inalpha.audit.notes import Signer, SigningKey
 from inalpha.ledger import database
 from inalpha.ledger.blobs import KnownTexts, drop_orphans, store
 from inalpha.ledger.clock import Clock, system_clock
+from inalpha.ledger.mend import Mend, forget_heads
 from inalpha.ledger.startup import open_chain, settle_log_key
 from inalpha.ledger.txn import Tail, Txn
 from inalpha.model.errors import InalphaError, IntegrityError, Refused, TryAgain
@@ -101,8 +102,10 @@ class Ledger:
         )
 
     @staticmethod
-    def open(home: Path, *, app: str = "inalpha", clock: Clock | None = None) -> Ledger:
-        """Take the ledger: lock, checks, next epoch.
+    def open(
+        home: Path, *, app: str = "inalpha", clock: Clock | None = None, mend: Mend | None = None
+    ) -> Ledger:
+        """Take the ledger: lock, checks, next epoch. mend: the owner's leave to go on from an older copy.
 
         Exits 4 (second daemon), 6 (damaged) or 78 (modes, schema).
         """
@@ -112,6 +115,7 @@ class Ledger:
         started: Future[None] = Future()
         ledger._jobs.put((lambda txn: None, started))
         ledger._app = app
+        ledger._mend = mend
         ledger._thread.start()
         try:
             started.result()
@@ -123,6 +127,7 @@ class Ledger:
         return ledger
 
     _app = "inalpha"
+    _mend: Mend | None = None
 
     def submit(self, job: Callable[[Txn], T]) -> Future[T]:
         """Queue a job; its future has the job's value after COMMIT, or what it raised."""
@@ -187,8 +192,11 @@ class Ledger:
         database.read_version(self.home / database.LEDGER)
         self._conn = database.connect(self.home / database.LEDGER)
         self._blobs = database.open_blobs(self.home / database.BLOBS)
-        chain = open_chain(self.home, self._conn)
-        signer = settle_log_key(self.home, chain.origin, chain.log_vkey)
+        mend = self._mend
+        chain = open_chain(self.home, self._conn, trusts_heads=mend is None or mend.rollback is None)
+        signer = mend.log if mend is not None else None
+        if signer is None:
+            signer = settle_log_key(self.home, chain.origin, chain.log_vkey)
         self.origin, self.genesis = chain.origin, chain.genesis
         self._tree = chain.tree
         self._tail = Tail(
@@ -206,6 +214,8 @@ class Ledger:
 
         def job(txn: Txn) -> None:
             conn.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(previous + 1),))
+            if self._mend is not None:
+                self._mend.write(txn)
             data = {
                 "app": self._app,
                 "previous_clean": clean,
@@ -225,6 +235,16 @@ class Ledger:
 
         self._transact(job, fenced=False)
         self.epoch = previous + 1
+        if self._mend is not None and self._mend.rollback is not None:
+            self._forget_heads(int(self._mend.rollback[1]["to_size"]))
+
+    def _forget_heads(self, kept: int) -> None:
+        """Only after COMMIT: before it the older copy must not open without the owner."""
+        forget_heads(self.home, kept, self.size)
+        self._head.close()
+        self._head = HeadFile(self.home / "head")
+        self._head.write(Head(self.size, self.root))
+        self._head.sync()
 
     def _new_key(self) -> Signer:
         """A fresh log key, durable as `.next` before any line names it."""

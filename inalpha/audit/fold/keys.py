@@ -98,6 +98,8 @@ def key_enrol(conn: sqlite3.Connection, event: Event) -> None:
     conn.execute(
         "INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL)", (data["vkey"], principal, role, sponsor, event.seq)
     )
+    if role == "log":
+        put(conn, "log_vkey", data["vkey"])
 
 
 def key_revoke(conn: sqlite3.Connection, event: Event) -> None:

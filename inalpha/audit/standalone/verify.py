@@ -111,7 +111,7 @@ fill - cash:dec fee:dec fill:id intent:id? order:id plan:id position:dec price:d
 symbol:text
 halt.resume operator account:account? reason_commit:commit run:id? scope:run|account|all
 halt.set - account:account? reason_commit:commit run:id? scope:run|account|all state:REDUCING|HALTED|KILLED
-key.enrol owner principal:principal? role:owner|operator|proposer|witness|host sponsor:principal? vkey:vkey
+key.enrol owner principal:principal? role:owner|operator|proposer|witness|host|log sponsor:principal? vkey:vkey
 key.revoke owner principal:principal? valid_through_seq:int vkey:vkey
 key.rotate - vkey:vkey
 ledger.genesis owner account:account app:text cash:dec config_sha256:sha256 currency:text log_vkey:vkey origin:text \
@@ -881,6 +881,10 @@ class Keys:
         raise Broken("", "GATE_SIGNATURE: the signature does not hold")
 
 
+def is_log_enrolment(line: Line) -> bool:
+    return bool(line.kind == "key.enrol" and line.data["role"] == "log")
+
+
 def may_sign(key: Key, line: Line) -> bool:
     needed = line.role_needed
     if key.role == "owner":
@@ -1020,7 +1024,10 @@ class Books:
             others = {owner_account(str(other).partition(":")[2]) for other in people if other != principal}
             taken = owner_account(principal.partition(":")[2]) in others
             require(not taken, "I5", f"{principal} leads to another person's account")
-        self.keys.enrol(data["vkey"], role, line.seq, principal, sponsor)
+        if role == "log":
+            self.keys.rotate(data["vkey"], self.origin, line.seq)
+        else:
+            self.keys.enrol(data["vkey"], role, line.seq, principal, sponsor)
 
     def key_revoke(self, line: Line, data: dict[str, Any]) -> None:
         key = self.keys.all.get(data["vkey"])
@@ -1753,15 +1760,26 @@ class Verifier:
             elapsed = line.mono - last.mono
             if elapsed <= 0:
                 self.fail("I18", seq, "the time since boot does not increase")
-            if line.kind != "clock.step" and abs(line.ts - last.ts - elapsed) > 1_000_000:
+            # An owner who enrols a log key signed the time of that line himself.
+            told = line.kind == "clock.step" or is_log_enrolment(line)
+            if not told and abs(line.ts - last.ts - elapsed) > 1_000_000:
                 self.fail("I18", seq, "the clocks part by over a second without a clock.step")
 
     def _signature(self, seq: int, line: Line) -> None:
         key = self.books.keys.log[-1] if self.books.keys.log else None
+        if is_log_enrolment(line):
+            # The old key is lost: the new one introduces itself, and an owner's gate stands for it.
+            try:
+                key = Key(line.data["vkey"], "log", seq, None, None)
+            except Malformed as error:
+                self.fail("C2", seq, str(error))
+                return
         if key is None or (line.name, line.key_id) != (key.name, key.id):
             self.fail("C2", seq, "not signed by the log key that is current here")
         elif not holds(key.public, line.text, line.signature):
             self.fail("C2", seq, "the signature does not hold")
+        elif key.until is not None and seq > key.until:
+            self.fail("C2", seq, f"the log key was revoked after line {key.until}")
 
     def _notes(self, line: Line) -> None:
         check = "C9" if line.proposal is not None else "C8"
@@ -1796,12 +1814,23 @@ class Verifier:
             self.fill_lines.append((line.seq, data["fill"]))
         elif line.kind == "witness.cosign":
             self._cosign(line)
-        elif line.kind in ("rollback.accept", "clock.step", "policy.opt_out"):
+        if line.kind == "rollback.accept" and not self._is_of_this_tree(data):
+            self.fail("I18", line.seq, "the accepted rollback is to another tree than this")
+        if line.kind in ("rollback.accept", "clock.step", "policy.opt_out"):
             self.told.append(f"{line.kind} at {line.seq}")
         for name in ("rationale_commit", "reason_commit"):
             commit = data.get(name) or data.get("body", {}).get(name)
             if commit is not None:
                 self.commits.setdefault(commit, line.seq)
+
+    def _is_of_this_tree(self, data: dict[str, Any]) -> bool:
+        """A rollback goes to a tree that this log holds; it comes from a longer one, or another of that size."""
+        size = data["to_size"]
+        if size > self.tree.size or data["from_size"] < size:
+            return False
+        return bool(
+            unbase64(data["to_root"]) == self.tree.root(size) and data["from_root"] != data["to_root"]
+        )
 
     def _cosign(self, line: Line) -> None:
         name, size = line.data["witness"], line.data["size"]
@@ -2160,14 +2189,16 @@ def add_to_keys(keys: Keys, role: str, line: Line, genesis: str) -> None:
         keys.rotate(data["log_vkey"], line.log, 0)
         keys.enrol(data["owner_vkey"], "owner", 0, line.actor)
         keys.enrol(data["recovery_vkey"], "recovery", 0, line.actor)
-    key = keys.log[-1]
+    key = Key(line.data["vkey"], "log", line.seq, None, None) if is_log_enrolment(line) else keys.log[-1]
     by_it = (line.name, line.key_id) == (key.name, key.id) and holds(key.public, line.text, line.signature)
     require(by_it, "C2", f"line {line.seq} is not signed by the log key that is current there")
     try:
         keys.check_notes(line, lambda size: None)
     except Broken as broken:
         raise Broken("C9" if line.proposal else "C8", f"line {line.seq}: {broken.reason}") from broken
-    if line.kind == "key.enrol":
+    if is_log_enrolment(line):
+        keys.rotate(data["vkey"], line.log, line.seq)
+    elif line.kind == "key.enrol":
         keys.enrol(data["vkey"], data["role"], line.seq, data["principal"], data["sponsor"])
     elif line.kind == "key.rotate":
         keys.rotate(data["vkey"], line.log, line.seq)
