@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from inalpha.daemon.accounts import position_value_e8
 from inalpha.daemon.feeds import Feed
 from inalpha.daemon.linkrunner import LinkRunner
+from inalpha.daemon.outbox import Notice
 from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
 from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open
 from inalpha.execution.waivers import Waiver
@@ -139,7 +140,7 @@ class RunActor:
                 self.ended, self.closed = True, not stays
                 return was_live
 
-            was_live = await self.office.write(job)
+            was_live = await self.office.write(job, ("run", [self.run]))
             if self.closed:
                 self.kernel = None
         self.go.set()
@@ -147,11 +148,14 @@ class RunActor:
             self.office.log("run_closed" if self.closed else "run_left", "info", self.run, reason=reason)
             return
         self.office.log("run_ended", "error" if failed else "info", self.run, reason=reason, text=text)
-        self.office.notice("run", [self.run])
         await self.office.unload_runner(self.run, kill=failed)
 
     async def command(
-        self, make: Callable[[Txn, Kernel, AccountContext], CommandResult | None], *, wait_s: float = 5.0
+        self,
+        make: Callable[[Txn, Kernel, AccountContext], CommandResult | None],
+        notice: Notice | None = None,
+        *,
+        wait_s: float = 5.0,
     ) -> None:
         """Run a control command in one transaction, once no step is under way.
 
@@ -174,7 +178,7 @@ class RunActor:
                     write_command(txn, self.plan.facts, result)
 
             try:
-                await self.office.write(job)
+                await self.office.write(job, notice)
             except BaseException:
                 if kernel.head != head:  # ahead of the ledger: it has to come back from the journal
                     self.kernel = None
@@ -456,8 +460,7 @@ class RunActor:
                 command = Command("halt", at_ns, state=HaltState.HALTED, actor=RISK, reason=why)
                 write_command(txn, self.plan.facts, kernel.command(command, self.context()))
 
-            await self.office.write(job)
-        self.office.notice("halt", [self.run])
+            await self.office.write(job, ("halt", [self.run]))
 
     async def _step(self, bar: Bar, received_ns: int) -> None:
         """One bar, whole: matching, the runner, risk, and everything that follows in one transaction."""
@@ -469,10 +472,11 @@ class RunActor:
             self.kernel = None  # until the step has committed, the journal alone says where the run stands
             request = kernel.begin(bar, received_ns, self.context())
             reply, failure = await self._ask(request)
-            result = await self.office.write(lambda txn: self._commit(txn, kernel, reply, began))
+            result = await self.office.write(
+                lambda txn: self._commit(txn, kernel, reply, began), ("step", [self.run])
+            )
             self.kernel = kernel
         self._refresh_hold()
-        self.office.notice("step", [self.run])
         for text in result.logs:
             self.office.log("strategy_log", run=self.run, text=text)
         if failure is not None:

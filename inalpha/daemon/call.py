@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from inalpha.daemon.outbox import Notice
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 
@@ -45,7 +46,7 @@ class Call:
             raise _bad(self.name, key, "an object")
         return value
 
-    async def commit(self, office: Office, job: Callable[[Txn], Body]) -> Body:
+    async def commit(self, office: Office, job: Callable[[Txn], Body], notice: Notice | None = None) -> Body:
         """Run job and store its answer under the command's id, or answer what an equal id got before."""
 
         def sealed(txn: Txn) -> Body:
@@ -57,7 +58,7 @@ class Call:
             self.seal(txn, body)
             return body
 
-        return await office.write(sealed)
+        return await office.write(sealed, notice)
 
     def seal(self, txn: Txn, body: Body) -> None:
         """The reply, durable with the effect."""

@@ -79,8 +79,7 @@ async def submit_candidate(office: Office, call: Call) -> Body:
         txn.line("candidate.submit", principal, data, proposal=call.optional("proposal"))
         return {"candidate": candidate, "state": "submitted", "sha256": sha256}
 
-    body = await call.commit(office, job)
-    office.notice("candidate", [candidate])
+    body = await call.commit(office, job, ("candidate", [candidate]))
     if body["state"] == "submitted":
         office.later(evaluation.evaluate(office, candidate, source, bars))
     return body
@@ -105,8 +104,7 @@ def _decide_candidate(action: str) -> Handler:
             gates.decide_candidate(txn, action, candidate, principal, _keep_reason(txn, call), gate, gate2)
             return {"candidate": candidate, "state": STATES[action]}
 
-        body = await call.commit(office, job)
-        office.notice("candidate", [candidate])
+        body = await call.commit(office, job, ("candidate", [candidate]))
         if action == "revoke":
             for actor in list(office.actors.values()):
                 sha256 = actor.plan.spec.strategy_sha256
@@ -142,10 +140,9 @@ async def start_run(office: Office, call: Call) -> Body:
         txn.blob(feed_text.encode())
         return {"run": run, "mandate_sha256": mandate_digest(mandate)}
 
-    body = await call.commit(office, job)
+    body = await call.commit(office, job, ("run", []))
     if body["run"] not in office.actors:
         await office.start_run(body["run"])
-    office.notice("run", [body["run"]])
     return body
 
 

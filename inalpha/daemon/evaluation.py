@@ -50,9 +50,8 @@ async def evaluate(office: Office, candidate: str, source: bytes, bars: str | No
         }
         txn.line("candidate.gate", "system:daemon", data)
 
-    await office.write(job)
+    await office.write(job, ("candidate", [candidate]))
     office.log("candidate_gate", candidate=candidate, passed=bool(evidence.get("passed")))
-    office.notice("candidate", [candidate])
 
 
 async def _tried(office: Office, candidate: str) -> list[dict[str, Any]]:

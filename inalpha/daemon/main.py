@@ -77,6 +77,7 @@ class Supervisor:
         self.office.bind_loop()
         self.office.fatal = self._fatal
         await self.office.open_books()
+        await self.office.write(self.office.outbox.load)
         run_dir = self.home.run_dir(self.instance)
         self.broker = await self._open_broker(run_dir)
         self.presence = self._make_presence(run_dir)
@@ -93,17 +94,23 @@ class Supervisor:
             await self._test_broker()
             await self.host.start()
             await self._serve_commands(run_dir, key)
-            self.office.publish = self._notice
             await self.office.copy_latch()
             resumed = await self.office.resume_runs()
             await resume_evaluations(self.office)
             self._announce(presence.RUNNING)
             _notify("READY=1")
             self.log("ready", pid=os.getpid(), epoch=self.ledger.epoch, broker=self.broker.kind, runs=resumed)
-            watches = (self._beat(), self._watch_broker(), self.host.watch(self._announce_changes),
-                       self.host.watch_remotes(self._announce_changes),
-                       self.office.watch_latch(), self.office.expire_plans(), self._watch_rules(),
-                       watch_witnesses(self.office))  # fmt: skip
+            watches = (
+                self._beat(),
+                self._watch_broker(),
+                self._watch_rules(),
+                self.host.watch(self._announce_changes),
+                self.host.watch_remotes(self._announce_changes),
+                self.office.outbox.publish(self._notice),
+                self.office.watch_latch(),
+                self.office.expire_plans(),
+                watch_witnesses(self.office),
+            )
             tasks = [asyncio.create_task(work) for work in watches]
             for task in tasks:
                 task.add_done_callback(self._watch_ended)
@@ -198,10 +205,10 @@ class Supervisor:
     async def _say_state(self, up: bool = True) -> None:
         await self.client.publish(topics.DAEMON_STATE, self._state(up), retain=True)
 
-    def _notice(self, kind: str, ids: list[str]) -> None:
+    async def _notice(self, kind: str, ids: list[str]) -> None:
         body = {"kind": kind, "ids": ids, "seq": self.ledger.size}
         raw = envelope.encode("notice", body, epoch=self.ledger.epoch, now_us=envelope.wall_us())
-        self.client.post(topics.NOTICE, raw)
+        await self.client.publish(topics.NOTICE, raw)
 
     async def _beat(self) -> None:
         """A beat comes from the loop that steps runs, behind a ledger job: a wedged one falls silent."""

@@ -14,6 +14,7 @@ from inalpha.daemon.config import Config
 from inalpha.daemon.feeds import FeedHub
 from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
+from inalpha.daemon.outbox import Notice, Outbox
 from inalpha.daemon.record import RISK, RunFacts
 from inalpha.daemon.runplan import RunPlan
 from inalpha.execution import waivers
@@ -55,13 +56,24 @@ class Office:
         self.actors: dict[str, RunActor] = {}
         self.link: RunnerLink = RunnerLink()
         self.stopping = False
-        self.publish: Callable[[str, list[str]], None] = lambda kind, ids: None
+        self.outbox = Outbox()
         self._tasks: set[asyncio.Task[Any]] = set()
         self.fatal: Callable[[Exception], None] = lambda error: None
 
-    async def write(self, job: Callable[[Txn], T]) -> T:
-        """Run a job in one ledger transaction on the writer's thread."""
-        return await self.ledger.run(job)
+    async def write(self, job: Callable[[Txn], T], notice: Notice | None = None) -> T:
+        """Run a job in one ledger transaction on the writer's thread. notice: (kind, ids), committed with it."""
+        if notice is None:
+            return await self.ledger.run(job)
+        seq = [0]
+
+        def noted(txn: Txn) -> T:
+            value = job(txn)
+            seq[0] = self.outbox.add(txn, notice)
+            return value
+
+        future = self.ledger.submit(noted)
+        future.add_done_callback(self.outbox.rings(asyncio.get_running_loop(), notice, seq))
+        return await asyncio.shield(asyncio.wrap_future(future))
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run work beside the present task; its failure is logged."""
@@ -73,10 +85,6 @@ class Office:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self.log("background_error", "error", error=repr(task.exception()))
-
-    def notice(self, kind: str, ids: list[str]) -> None:
-        """Ring the doorbell: the ledger holds something new about these ids."""
-        self.publish(kind, ids)
 
     async def open_books(self) -> None:
         """Accounts as the ledger's lines make them."""
@@ -324,7 +332,7 @@ class Office:
         """Bring every live run in line with the halts in force; runs answer side by side."""
         live = [actor for actor in self.actors.values() if not actor.closed]
         await asyncio.gather(*(actor.halt(self.accounts.halt_of(actor.account, actor.run)) for actor in live))
-        self.notice("halt", [])
+        await self.write(lambda txn: None, ("halt", []))
 
     async def apply_limits(self) -> None:
         """Bring every live run under the limits in force."""

@@ -94,8 +94,7 @@ async def approve(office: Office, call: Call) -> Body:
         _require_no_newer_halt(office.halt_at_commit(txn, actor.account, actor.run), actor, context)
         return result
 
-    await actor.command(make)
-    office.notice("plan", [plan])
+    await actor.command(make, ("plan", [plan]))
     if body["outcome"] == "rejected":
         raise Refused(body["code"], f"{plan} was refused by risk: {body['message']}", "Nothing was ordered.")
     return body
@@ -133,8 +132,7 @@ async def reject(office: Office, call: Call) -> Body:
         call.seal(txn, body)
         return kernel.command(command, context)
 
-    await actor.command(make)
-    office.notice("plan", [plan])
+    await actor.command(make, ("plan", [plan]))
     return body
 
 
@@ -161,8 +159,7 @@ async def expire_due(office: Office, now_us: int) -> None:
             return kernel.command(command, context)
 
         try:
-            await actor.command(make)
+            await actor.command(make, ("plan", [plan]))
         except Refused as error:
             office.log("expire", "warning", run, plan=plan, error=error.code)
             continue
-        office.notice("plan", [plan])
