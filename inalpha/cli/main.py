@@ -49,6 +49,8 @@ VERBS: dict[str, str] = {
     "prove": "audit",
     "redteam": "redteam",
     "policy": "policy",
+    "blob": "accounts",
+    "rollback": "recover",
 }
 
 

@@ -42,6 +42,10 @@ _COMMANDS = {
     "agent add": "key.enrol",
     "agent revoke": "key.revoke",
     "policy opt-out": "policy.opt_out",
+    "account open": "account.open",
+    "account deposit": "account.deposit",
+    "blob erase": "blob.erase",
+    "rollback accept": "rollback.accept",
 }
 
 

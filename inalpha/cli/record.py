@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from inalpha.cli.accounts import deposit, open_
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
@@ -173,13 +174,43 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
     table([[item[name] for name in columns] for item in items], columns)
 
 
-@click.command()
+class _Account(click.Group):
+    """`account NAME` shows one; `account open` and `account deposit` are its verbs."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        named = next((word for word in args if not word.startswith("-")), None)
+        if named is not None and named not in self.commands:
+            at = args.index(named)
+            if at == 0 or args[at - 1] != "--home":
+                args = [*args[:at], "show", *args[at:]]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Account, invoke_without_command=True)
+@home_option
+@json_option
+@click.pass_context
+def account(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
+    """Cash, equity, fees and live runs of an account; open one, deposit."""
+    if ctx.invoked_subcommand is None:
+        _show_account(ctx, None, home_override, as_json)
+
+
+@account.command("show")
 @click.argument("name", required=False)
 @home_option
 @json_option
 @click.pass_context
-def account(ctx: click.Context, name: str | None, home_override: str | None, as_json: bool) -> None:
-    """Cash, equity, fees and live runs of an account."""
+def show_account(ctx: click.Context, name: str | None, home_override: str | None, as_json: bool) -> None:
+    """One account."""
+    _show_account(ctx, name, home_override, as_json)
+
+
+account.add_command(open_)
+account.add_command(deposit)
+
+
+def _show_account(ctx: click.Context, name: str | None, home_override: str | None, as_json: bool) -> None:
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         found = readers.account(reader, name or readers.accounts(reader)[0]["account"])

@@ -30,8 +30,8 @@ class Accounts:
 
     def fold(self, conn: sqlite3.Connection, rules_of: Callable[[str], Rules]) -> None:
         """Books, day starts, marks and halts as the ledger's lines make them, in their order."""
-        for account, opening in conn.execute("SELECT account, opening FROM account").fetchall():
-            self._books[account] = AccountBook(account, e8_from_text(opening), rules_of(account))
+        for account, cash in conn.execute("SELECT account, cash FROM account").fetchall():
+            self._books[account] = AccountBook(account, _put_in(conn, account, cash), rules_of(account))
         runs = conn.execute("SELECT run, account, symbol FROM run ORDER BY started_seq").fetchall()
         openings: dict[str, tuple[str, int, int, int]] = {}
         for run, account, symbol in runs:
@@ -87,6 +87,16 @@ class Accounts:
 
     def mark(self, account: str, run: str, now_ns: int, cash_flow_e8: int, value_e8: int) -> list[Trip]:
         return self._books[account].mark(run, now_ns, cash_flow_e8, value_e8)
+
+
+def _put_in(conn: sqlite3.Connection, account: str, cash: str) -> int:
+    """Opening cash and deposits: what the fills did not move of the present cash."""
+    fills = conn.execute("SELECT side, quantity, price, fee FROM fill WHERE account = ?", (account,))
+    moved = 0
+    for side, quantity, price, fee in fills:
+        worth = multiply_e8(e8_from_text(quantity), e8_from_text(price))
+        moved += (worth if side == "sell" else -worth) - e8_from_text(fee)
+    return e8_from_text(cash) - moved
 
 
 def position_value_e8(close_ticks: int, lots: int, tick_e8: int, lot_e8: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from inalpha.audit.notes import parse_vkey
-from inalpha.daemon import evaluation, plans
+from inalpha.daemon import evaluation, gated, plans
 from inalpha.daemon.call import Body, Call
 from inalpha.daemon.witnessing import record
 from inalpha.execution import gates, waivers
@@ -320,6 +320,9 @@ COMMANDS: dict[str, Handler] = {
     "limits.set": loosen_limits,
     "policy.opt_out": opt_out,
     "witness.cosign": record_cosignature,
+    "account.open": gated.open_account,
+    "account.deposit": gated.deposit,
+    "blob.erase": gated.erase_blob,
 }
 
 

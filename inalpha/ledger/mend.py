@@ -35,6 +35,7 @@ class Mend:
     """Signed lines for the next epoch's first transaction. log: the new log key where the old one is gone."""
 
     actor: str
+    signer_id: str
     salt: bytes
     reason: str
     reason_commit: str
@@ -102,7 +103,7 @@ def prepare(
         reader.close()
     if rollback is None and log is None:
         raise Refused("NOTHING_TO_MEND", "this home opens as it is.", "Start the daemon.")
-    return Mend(actor, salt, reason, commit, rekey, rollback, log)
+    return Mend(actor, signer.vkey.id.hex(), salt, reason, commit, rekey, rollback, log)
 
 
 def forget_heads(home: Path, kept: int, size: int) -> None:

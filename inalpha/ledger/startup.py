@@ -49,6 +49,7 @@ def open_chain(home: Path, conn: sqlite3.Connection, *, trusts_heads: bool = Tru
     tree = merkle.Tree(lambda start, end: leaves_of(conn, start, end))
     wanted = dict(heads)
     commits: set[str] = set()
+    erased: set[str] = set()
     entry, genesis, log_vkey, clean, event = b"", "", "", True, None
     for seq, found, leaf in rows_of(conn):
         entry = found
@@ -61,6 +62,8 @@ def open_chain(home: Path, conn: sqlite3.Connection, *, trusts_heads: bool = Tru
             raise _damaged(seq, str(error)) from error
         tree.append(leaf)
         commits |= commits_in(event.data)
+        if event.kind == "blob.erase":
+            erased.add(event.data["commit"])
         if seq == 0:
             genesis = leaf.hex()
             log_vkey = event.data["log_vkey"]
@@ -94,7 +97,7 @@ def open_chain(home: Path, conn: sqlite3.Connection, *, trusts_heads: bool = Tru
         event.boot,
         log_vkey,
         clean,
-        commits,
+        commits - erased,  # a kill between the line and its deletion leaves the text for this start
     )
 
 

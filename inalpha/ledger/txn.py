@@ -63,6 +63,7 @@ class Txn:
     erased: list[str] = field(default_factory=list)
     publish: bool = False
     rotated: bool = False
+    blob_conn: sqlite3.Connection | None = None
     held: ExitStack = field(default_factory=ExitStack)
     texts: KnownTexts = field(default_factory=KnownTexts)
     _said: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -137,6 +138,14 @@ class Txn:
         name = hashlib.sha256(data).hexdigest()
         self.blobs.append((name, "data", None, data))
         return name
+
+    def text_of(self, name: str) -> str | None:
+        """The text behind a commitment; None when there is none, or no more."""
+        if self.blob_conn is None:
+            return None
+        sql = "SELECT data FROM blob WHERE name = ? AND kind = 'text'"
+        row = self.blob_conn.execute(sql, (name,)).fetchone()
+        return bytes(row[0]).decode("utf-8", "replace") if row else None
 
     def erase_text(self, name: str) -> None:
         """Remove a text when this transaction commits; its `blob.erase` line is the caller's."""

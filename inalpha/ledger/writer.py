@@ -280,7 +280,7 @@ class Ledger:
         reading = self._clock()
         now = max(reading.wall_us, self._tail.ts)
         context = LedgerContext(conn, self.origin, self._tree)
-        txn = Txn(conn, self._tail, context, now, reading, texts=self._texts)
+        txn = Txn(conn, self._tail, context, now, reading, texts=self._texts, blob_conn=self._blobs)
         with txn.held:
             value = self._commit(job, txn, fenced=fenced)
         self._committed(txn)

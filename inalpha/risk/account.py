@@ -104,6 +104,14 @@ class AccountBook:
             high_water_e8=self.high_water_e8,
         )
 
+    def deposit(self, amount_e8: int) -> None:
+        """Cash from outside is neither a profit of the day nor a new high-water mark's distance."""
+        self.start_cash_e8 += amount_e8
+        self.high_water_e8 += amount_e8
+        for book in self.books.values():
+            if book.day_start_equity_e8 is not None:
+                book.day_start_equity_e8 += amount_e8
+
     def rebase(self) -> None:
         """After a person's resume the mark starts again from the present equity."""
         self.high_water_e8 = self.equity_e8
