@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import shutil
+import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,18 +17,20 @@ from pathlib import Path
 
 from floods import KINDS
 
-from inalpha.bus import envelope, slots, topics
+from inalpha.bus import envelope, external, slots, topics
 from inalpha.bus.client import BusClient
 from inalpha.bus.command import Command, CommandClient, CommandServer, slot_key
+from inalpha.bus.external import External
 from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import Broker, find_mosquitto, start_broker
 
 ROUNDS = 1000
 FLOOD_S = 3.0
 GOALS = {"mosquitto": "<= 2", "amqtt": "<= 5"}
+TLS_GOALS = {"mosquitto TLS": "< 10"}
 
 
-async def measure(broker: Broker) -> dict[str, tuple[float, str]]:
+async def measure(broker: Broker | External) -> dict[str, tuple[float, str]]:
     """Figure and goal by name."""
     keys = slots.public_keys(broker.run_dir)
 
@@ -33,11 +38,15 @@ async def measure(broker: Broker) -> dict[str, tuple[float, str]]:
         return {"n": command.args["n"]}
 
     async with (
-        BusClient(broker.socket, "daemon", broker.tokens["daemon"]) as daemon,
-        BusClient(broker.socket, "cli-01", broker.tokens["cli-01"]) as cli,
+        BusClient(
+            broker.socket, "daemon", broker.tokens["daemon"], root=broker.root, ca_file=broker.ca_file
+        ) as daemon,
+        BusClient(
+            broker.socket, "cli-01", broker.tokens["cli-01"], root=broker.root, ca_file=broker.ca_file
+        ) as cli,
     ):
         began = time.perf_counter()
-        report = await run_self_test(daemon, broker.tokens)
+        report = await run_self_test(daemon, broker.tokens, ca_file=broker.ca_file)
         if not report.is_sound:
             raise SystemExit(f"self-test failed: {report.acts}")
         self_test = (time.perf_counter() - began) * 1e3
@@ -68,7 +77,10 @@ async def measure(broker: Broker) -> dict[str, tuple[float, str]]:
         times.sort()
     return {
         f"{broker.kind}: self-test, ms": (self_test, "-"),
-        f"{broker.kind}: command round trip p50, ms": (times[ROUNDS // 2], GOALS[broker.kind]),
+        f"{broker.kind}: command round trip p50, ms": (
+            times[ROUNDS // 2],
+            (GOALS | TLS_GOALS).get(broker.kind, "-"),
+        ),
         f"{broker.kind}: command round trip p99, ms": (times[ROUNDS * 99 // 100], "-"),
     }
 
@@ -112,6 +124,45 @@ def floods(broker: Broker) -> dict[str, tuple[float, str]]:
     return found
 
 
+def tls_figures(folder: Path, *, is_delayed: bool = False) -> dict[str, tuple[float, str]]:
+    """The same over TLS to an external mosquitto on the loopback. is_delayed: without TCP_NODELAY."""
+    broker_dir, bus = folder / "broker", folder / "bus"
+    make_certificates(folder)
+    external.export(bus, broker_dir, "bench", ())
+    for name in ("server.crt", "server.key"):
+        shutil.copy(folder / name, broker_dir / name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = broker_dir / "mosquitto.conf"
+    text = config.read_text().replace("listener 8883", f"listener {port} 127.0.0.1")
+    if is_delayed:
+        text = text.replace("set_tcp_nodelay true", "set_tcp_nodelay false")
+    config.write_text(("user root\n" if os.geteuid() == 0 else "") + text)
+    process = subprocess.Popen([str(find_mosquitto()), "-c", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        found = external.attach(
+            folder / "run", bus, f"mqtts://127.0.0.1:{port}", str(folder / "ca.pem"), "bench"
+        )
+        found.kind = "mosquitto TLS without nodelay" if is_delayed else "mosquitto TLS"
+        return asyncio.run(measure(found))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def make_certificates(folder: Path) -> None:
+    """A CA and a certificate of 127.0.0.1, by openssl."""
+    (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\n")
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+    for command in (
+        f"req -x509 {key} -keyout ca.key -out ca.pem -days 2 -subj /CN=bench",
+        f"req {key} -keyout server.key -out server.csr -subj /CN=bus",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out server.crt",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
@@ -130,6 +181,10 @@ def main() -> None:
         finally:
             broker.stop()
             shutil.rmtree(folder)
+    if find_mosquitto() is not None and shutil.which("openssl"):
+        for is_delayed in (False, True):
+            with tempfile.TemporaryDirectory(prefix="bus-") as name:
+                figures |= tls_figures(Path(name), is_delayed=is_delayed)
     if as_json:
         print(json.dumps({name: value for name, (value, _) in figures.items()}))
         return
