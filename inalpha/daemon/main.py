@@ -20,6 +20,7 @@ from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import Broker, start_broker
 from inalpha.daemon import presence
 from inalpha.daemon.commands import refresh_limits
+from inalpha.daemon.clockwatch import watch_clock
 from inalpha.daemon.config import load_config
 from inalpha.daemon.desk import Desk, KeyRing
 from inalpha.daemon.evaluation import resume_evaluations
@@ -75,6 +76,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._done.set)
         self.office.bind_loop()
+        watch_clock(self.office)
         self.office.fatal = self._fatal
         await self.office.open_books()
         await self.office.write(self.office.outbox.load)

@@ -38,6 +38,7 @@ from inalpha.model.errors import InalphaError, IntegrityError, Refused, TryAgain
 T = TypeVar("T")
 CHECKPOINT_EVERY_S = 60.0
 HEAD_EVERY_S = 1.0
+MAX_BEHIND_US = 5_000_000
 ROTATE_EVERY_US = 86_400_000_000
 GENESIS_GATE_LIFE_US = 300_000_000
 
@@ -61,11 +62,15 @@ class EpochFenced(InalphaError):
 
 
 class Ledger:
-    """An open ledger. on_commit(size, root) is called by the writer thread after each commit with lines."""
+    """An open ledger. on_commit(size, root) is called by the writer thread after each commit with lines.
+
+    on_clock_behind(us): by the same thread, once the host's clock was found behind the record and all was halted.
+    """
 
     def __init__(self, home: Path, lock: int, clock: Clock) -> None:
         self.home = home
         self.on_commit: Callable[[int, bytes], None] | None = None
+        self.on_clock_behind: Callable[[int], None] | None = None
         self.latched = False
         self.origin = ""
         self.genesis = ""
@@ -79,6 +84,7 @@ class Ledger:
         self._dirty_since: float | None = None
         self._published: tuple[int, float] = (0, 0.0)
         self._closed = False
+        self._told_behind = 0
         self._blobs: sqlite3.Connection | None = None
         self._texts = KnownTexts()
 
@@ -263,6 +269,7 @@ class Ledger:
                     "LEDGER_LATCHED", "the disk failed; nothing more is written.", "Restart the daemon."
                 )
             self._rotate_daily()
+            self._halt_behind()
             value = self._transact(job)
         except BaseException as error:
             future.set_exception(error)
@@ -274,6 +281,17 @@ class Ledger:
             following = self._new_key()
             self._transact(lambda txn: txn.rotate(following))
             self._rotated_at = self._tail.ts
+
+    def _halt_behind(self) -> None:
+        """A clock far behind the record dates nothing rightly: everything halts, once per set-back, before the job."""
+        behind = self._tail.ts - self._clock().wall_us
+        if behind <= MAX_BEHIND_US:
+            self._told_behind = 0
+        elif behind > self._told_behind + MAX_BEHIND_US:
+            self._told_behind = behind
+            self._transact(_halt_for_clock(behind))
+            if self.on_clock_behind is not None:
+                self.on_clock_behind(behind)
 
     def _transact(self, job: Callable[[Txn], T], *, fenced: bool = True) -> T:
         conn = self._conn
@@ -385,6 +403,17 @@ def take_lock(home: Path) -> int:
             "LEDGER_LOCKED", f"a daemon already runs on {home}.", "'inalpha status' names it."
         ) from error
     return handle
+
+
+def _halt_for_clock(behind_us: int) -> Callable[[Txn], None]:
+    def job(txn: Txn) -> None:
+        sql = "SELECT 1 FROM halt WHERE scope_key = 'all' AND state IN ('HALTED', 'KILLED')"
+        if txn.conn.execute(sql).fetchone() is None:
+            reason = txn.commit_text(f"the clock is {behind_us // 1_000_000} s behind the record")
+            data = {"account": None, "reason_commit": reason, "run": None, "scope": "all", "state": "HALTED"}
+            txn.line("halt.set", "system:daemon", data)
+
+    return job
 
 
 def is_latching(error: BaseException) -> bool:
