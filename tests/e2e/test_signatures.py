@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_two_people_promote_and_start_where_the_limits_say_so(home: Installation
     assert home.json(*start, "--second-operator", "bob")["run"] == "run-1"
     home("run", "wait", "run-1", "--timeout", "60")
     # Giving the second person up is a loosening: saving the file alone changes nothing.
-    with readers.open_reader(home.home) as reader:
+    with closing(readers.open_reader(home.home)) as reader:
         before = reader.execute("SELECT rules_sha256 FROM limits").fetchall()
         risk.write_text(risk.read_text().replace("two_person = true", "two_person = false"))
         home("risk", "check", str(risk))
@@ -85,7 +86,7 @@ def test_two_people_promote_and_start_where_the_limits_say_so(home: Installation
 
 
 def test_daemon_hands_its_heads_to_two_witnesses(home: Installation, tmp_path: Path) -> None:
-    with readers.open_reader(home.home) as reader:
+    with closing(readers.open_reader(home.home)) as reader:
         origin, genesis = readers.origin(reader), readers.genesis(reader)
         log = reader.execute("SELECT vkey FROM key WHERE role = 'log' ORDER BY enrolled_seq").fetchone()[0]
     served, urls, keys = [], [], {}
@@ -114,7 +115,7 @@ def test_daemon_hands_its_heads_to_two_witnesses(home: Installation, tmp_path: P
         verify = ("audit", "verify", "--no-exec", "--genesis", genesis, "--policy", str(policy), "--json")
 
         def quorum() -> bool:
-            with readers.open_reader(home.home) as reader:
+            with closing(readers.open_reader(home.home)) as reader:
                 sizes = reader.execute("SELECT count(*) FROM cosign GROUP BY size").fetchall()
             return (2,) in sizes
 
@@ -131,3 +132,59 @@ def test_daemon_hands_its_heads_to_two_witnesses(home: Installation, tmp_path: P
         for child in served:
             child.terminate()
             child.wait()
+
+
+def test_accounts_deposits_erasure_and_rollback(home: Installation, tmp_path: Path) -> None:
+    home.start()
+    home("operator", "add", "bob", "--insecure-no-passphrase", "--operator", "alice")
+    alice = ("--operator", "alice")
+    # The owner opens and fills accounts; an operator does not.
+    assert "ROLE_FORBIDS" in home("account", "open", "bob", "--operator", "bob", code=4)
+    assert home.json("account", "open", "bob", "--cash", "500", *alice)["owner"] == "op:bob"
+    assert "ACCOUNT_OPEN" in home("account", "open", "bob", *alice, code=4)
+    assert home.json("account", "deposit", "250.5", "--account", "bob", *alice)["cash"] == "750.5"
+    assert "ROLE_FORBIDS" in home("account", "deposit", "1", "--operator", "bob", code=4)
+    assert home.json("account", "bob")["cash"] == "750.5"
+    assert (
+        home.json("account", "deposit", "0.5", *alice)["cash"]
+        == home.json("account", "alice")["cash"]
+        == "100000.5"
+    )
+    # A text goes, the line stays, and neither verifier takes it for missing.
+    name = passed(home)
+    with closing(readers.open_reader(home.home)) as reader:
+        commit = reader.execute("SELECT rationale_commit FROM candidate").fetchone()[0]
+    assert readers.read_text(home.home, commit)
+    assert home.items("blob", "erase", commit, "--list")[0]["kind"] == "candidate.submit"
+    found = home.json("blob", "erase", commit, "--reason", "a name stood in it", *alice)
+    assert [item["kind"] for item in found["named_by"]] == ["candidate.submit"]
+    assert readers.read_text(home.home, commit) is None
+    assert "NO_TEXT" in home("blob", "erase", commit, "--reason", "again", *alice, code=4)
+    assert home.items("candidate", "list")[0]["candidate"] == name
+    home.stop()
+    erased = b"a rule that a test wants to see running"
+    assert not any(erased in path.read_bytes() for path in home.home.glob("blobs.db*"))
+    checks = home.json("audit", "verify", "--no-exec")["checks"]
+    assert "1 texts were erased" in next(check["detail"] for check in checks if check["name"] == "C10")
+    # An older database under newer head files opens by the owner alone.
+    old = (home.home / "ledger.db").read_bytes()
+    home.start()
+    home.stop()
+    (home.home / "ledger.db").write_bytes(old)
+    for left in home.home.glob("ledger.db-*"):
+        left.unlink()
+    assert "tail is missing" in home("--daemon", code=6)
+    assert "ROLE_FORBIDS" in home("rollback", "accept", "--reason", "disk", "--operator", "bob", code=4)
+    accepted = home.json("rollback", "accept", "--reason", "the disk died", *alice)
+    assert accepted["from_size"] > accepted["to_size"]
+    home.start()
+    assert home.json("status")["halt"] == "HALTED"
+    home("resume", "all", "--reason", "looked at it", *alice)
+    assert home.json("account", "bob")["cash"] == "750.5"
+    home.stop()
+    # The log key is gone.
+    (home.home / "log.key").unlink()
+    assert "KEY_MISSING" in home("--daemon", code=78)
+    assert home.json("rollback", "accept", "--reason", "lost it", *alice)["new_log_key"]
+    home("audit", "verify", "--no-exec")
+    home("audit", "export", str(tmp_path / "export.zip"))
