@@ -236,6 +236,7 @@ def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dic
         "sha256": row["sha256"],
         "state": row["state"],
         "reason": row["reason"],
+        "watched": row["is_watched"],
         "account": row["account"],
         "symbol": row["symbol"],
         "timeframe": row["timeframe"],
@@ -283,6 +284,8 @@ def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
         return
     columns = ("run", "state", "reason", "symbol", "timeframe", "approval", "bars", "fills", "position", "equity",
                "last_bar", "error")  # fmt: skip
+    for item in items:
+        item["state"] += " watched" if item["watched"] else ""
     table([[item[name] for name in columns] for item in items], columns)
 
 

@@ -21,7 +21,7 @@ from inalpha.execution import waivers
 from inalpha.execution.waivers import Waiver
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec
-from inalpha.ledger.readers import read_blob
+from inalpha.ledger.readers import STEPS_ON, read_blob
 from inalpha.ledger.txn import Txn
 from inalpha.ledger.writer import Ledger
 from inalpha.market.feedspec import FeedSpec
@@ -35,12 +35,6 @@ from inalpha.risk.account import Trip
 from inalpha.risk.rules import Rules, rules_from_canonical
 
 T = TypeVar("T")
-
-# An ended run whose position is still watched: no `end` closed its journal.
-STEPS_ON = (
-    "(ended_seq IS NOT NULL AND position != '0' AND (SELECT input FROM journal j WHERE j.run = run.run"
-    """ ORDER BY n DESC LIMIT 1) NOT LIKE '%"kind":"end"%')"""
-)
 
 
 class Office:

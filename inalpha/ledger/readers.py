@@ -21,6 +21,13 @@ from inalpha.model.states import HaltState, strictest
 LEDGER = "ledger.db"
 BLOBS = "blobs.db"
 LIVE = ("starting", "running", "parked")
+# An ended run whose position is still watched: no `end` closed its journal. One that cannot be rebuilt is not.
+STEPS_ON = (
+    "(ended_seq IS NOT NULL AND position != '0' AND reason IS NOT 'REPLAY_DIVERGED'"
+    " AND (SELECT input FROM journal j WHERE j.run = run.run"
+    """ ORDER BY n DESC LIMIT 1) NOT LIKE '%"kind":"end"%')"""
+)
+_RUN = f"SELECT *, {STEPS_ON} AS is_watched FROM run"
 
 Row = dict[str, Any]
 
@@ -141,12 +148,12 @@ def halts(reader: sqlite3.Connection) -> list[Row]:
 
 def runs(reader: sqlite3.Connection, *, live_only: bool = False) -> list[Row]:
     where = "WHERE state IN ('starting','running','parked')" if live_only else ""
-    return [_with_state(item) for item in rows(reader, f"SELECT * FROM run {where} ORDER BY started_seq")]
+    return [_with_state(item) for item in rows(reader, f"{_RUN} {where} ORDER BY started_seq")]
 
 
 def run(reader: sqlite3.Connection, name: str) -> Row:
     """One run. Raises Refused("NO_RUN")."""
-    found = one(reader, "SELECT * FROM run WHERE run = ?", name)
+    found = one(reader, f"{_RUN} WHERE run = ?", name)
     if found is None:
         raise Refused("NO_RUN", f"there is no {name}.", "'inalpha run list' shows all.")
     return _with_state(found)
@@ -348,6 +355,7 @@ def _fold(reader: sqlite3.Connection, key: str) -> str:
 
 def _with_state(item: Row) -> Row:
     item["is_live"] = item["state"] in LIVE
+    item["is_watched"] = bool(item["is_watched"])
     return item
 
 

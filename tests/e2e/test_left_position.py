@@ -21,12 +21,12 @@ class Hold(Strategy):
         if self.fails and bar.sequence == 4:
             raise RuntimeError("enough")
 """
-LENGTH = 60
+LENGTH = 80
 
 
 def falling(path: Path) -> Path:
-    """Flat for 30 bars, then a slide of 4 % a bar: the guard trips on the sixth."""
-    return write_daily(path, [100.0] * 30 + [round(100 * 0.96**n, 2) for n in range(1, LENGTH - 29)])
+    """Flat for 50 bars, then a slide of 4 % a bar: the guard trips on the sixth."""
+    return write_daily(path, [100.0] * 50 + [round(100 * 0.96**n, 2) for n in range(1, LENGTH - 49)])
 
 
 def bars(home: Installation, run: str) -> int:
@@ -44,6 +44,7 @@ def check(home: Installation, run: str) -> None:
     assert kinds[-2:] == ["stop", "end"]
     # Flat, nothing is watched any more: the feed has bars left that the run does not take.
     assert bars(home, run) < LENGTH
+    assert home.json("run", "show", run)["watched"] is False
     assert home.json("replay", run)["divergence"] is None
     home("parity", run)
     home("audit", "verify")
@@ -62,8 +63,8 @@ def test_what_a_run_leaves_is_watched_until_it_is_flat(
     if ends != "failed":
         home("run", "stop", run)
     until(lambda: home.json("run", "show", run)["state"] in ("stopped", "failed"), what="the end")
-    assert home.json("run", "show", run)["position"] == "5"
-    assert home.json("run", "show", run)["pid"] is None
+    shown = home.json("run", "show", run)
+    assert (shown["position"], shown["pid"], shown["watched"]) == ("5", None, True)
     if ends == "restarted":
         home.kill("daemon")
         home.start()
