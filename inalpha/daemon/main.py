@@ -23,6 +23,7 @@ from inalpha.daemon.commands import refresh_limits
 from inalpha.daemon.clockwatch import watch_clock
 from inalpha.daemon.config import load_config
 from inalpha.daemon.desk import Desk, KeyRing
+from inalpha.daemon.diskwatch import watch_disk
 from inalpha.daemon.evaluation import resume_evaluations
 from inalpha.daemon.hosting import HostChild
 from inalpha.daemon.logs import Log
@@ -112,6 +113,7 @@ class Supervisor:
                 self.office.watch_latch(),
                 self.office.expire_plans(),
                 watch_witnesses(self.office),
+                watch_disk(self.office),
             )
             tasks = [asyncio.create_task(work) for work in watches]
             for task in tasks:

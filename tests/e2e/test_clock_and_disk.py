@@ -1,0 +1,71 @@
+"""A clock set back and a disk that fills: halted or blocked before an order executes, while reading works."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.installation import STRATEGIES, Installation, first_bars, until
+
+LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(tmp_path / "home")
+    made.init()
+    yield made
+    made.stop()
+
+
+def set_floor(home: Installation, mib: int) -> None:
+    config = home.home / "inalpha.toml"
+    config.write_text(config.read_text().replace("floor_mib = 1024", f"floor_mib = {mib}"))
+
+
+@pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime")
+def test_daemon_halts_when_the_clock_is_set_back(home: Installation, tmp_path: Path) -> None:
+    stamp = tmp_path / "time"
+    stamp.write_text("+0\n")
+    home.env = {
+        "LD_PRELOAD": str(LIBRARY), "FAKETIME_TIMESTAMP_FILE": str(stamp), "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }  # fmt: skip
+    home.start()
+    home.env = {}
+    candidate = home.promote(STRATEGIES / "fast_cross.py")
+    run = home.run(candidate, first_bars("GOOG-1d.csv", 2000, tmp_path / "bars.csv"), "5")
+    until(lambda: home.json("run", "show", run)["bars"] >= 3, what="the first bars")
+    stamp.write_text("-1h\n")
+    until(lambda: home.json("status")["halt"] == "HALTED", what="the halt")
+    kinds = [line["kind"] for line in map(json.loads, home("audit", "log", "--json").splitlines())]
+    at = kinds.index("halt.set")
+    assert kinds[at - 1] == "clock.step"
+    until(lambda: home.json("run", "show", run)["halt"] == "HALTED", what="the run's halt")
+    home.stop()
+    home("audit", "verify")
+
+
+def test_below_the_floor_no_entry_and_below_a_quarter_halted(home: Installation, tmp_path: Path) -> None:
+    free = shutil.disk_usage(home.home).free >> 20
+    if free * 8 > 1_000_000:
+        pytest.skip("more free space than a floor can name")
+    set_floor(home, free * 2)
+    home.start()
+    candidate = home.promote(STRATEGIES / "fast_cross.py")
+    run = home.run(candidate, first_bars("GOOG-1d.csv", 320, tmp_path / "bars.csv"))
+    home("run", "wait", run, "--timeout", "60")
+    assert home.fills(run) == []
+    decisions = home.items("decisions", "--run", run)
+    assert decisions and {item["code"] for item in decisions if item["outcome"] != "rejected"} == {
+        "DISK_FLOOR"
+    }
+    home.stop()
+    config = home.home / "inalpha.toml"
+    config.write_text(config.read_text().replace(f"floor_mib = {free * 2}", f"floor_mib = {free * 8}"))
+    home.start()
+    until(lambda: home.json("status")["halt"] == "HALTED", what="the halt")
+    home("audit", "verify")
