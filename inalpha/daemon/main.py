@@ -19,8 +19,8 @@ from inalpha.bus.external import External
 from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import Broker, start_broker
 from inalpha.daemon import presence
-from inalpha.daemon.commands import refresh_limits
 from inalpha.daemon.clockwatch import watch_clock
+from inalpha.daemon.commands import refresh_limits
 from inalpha.daemon.config import load_config
 from inalpha.daemon.desk import Desk, KeyRing
 from inalpha.daemon.diskwatch import watch_disk
