@@ -16,6 +16,7 @@ from inalpha.audit import gate, merkle
 from inalpha.audit.event import read_event
 from inalpha.audit.keys import make_private
 from inalpha.audit.notes import Signer
+from inalpha.audit.sshagent import AgentSigner
 from inalpha.model.errors import IntegrityError
 
 MAX_TTL_S = 300
@@ -36,7 +37,7 @@ def tree_of(reader: sqlite3.Connection) -> merkle.Tree:
 
 def sign_gate(
     reader: sqlite3.Connection,
-    signer: Signer,
+    signer: Signer | AgentSigner,
     kind: str,
     subject: Mapping[str, Any],
     ttl_s: int = MAX_TTL_S,
@@ -68,7 +69,11 @@ def sign_gate(
 
 
 def sign_proposal(
-    reader: sqlite3.Connection, signer: Signer, kind: str, subject: Mapping[str, Any], ttl_s: int = MAX_TTL_S
+    reader: sqlite3.Connection,
+    signer: Signer | AgentSigner,
+    kind: str,
+    subject: Mapping[str, Any],
+    ttl_s: int = MAX_TTL_S,
 ) -> str:
     """An agent's proposal note."""
     origin, last_ts = _tail(reader)
@@ -85,11 +90,11 @@ def _tail(reader: sqlite3.Connection) -> tuple[str, int]:
     return event.log, event.ts
 
 
-def _path(signer: Signer, memory: Path) -> Path:
+def _path(signer: Signer | AgentSigner, memory: Path) -> Path:
     return memory / f"seen-{signer.vkey.id.hex()}.json"
 
 
-def _last_seen(signer: Signer, memory: Path | None) -> tuple[int, bytes] | None:
+def _last_seen(signer: Signer | AgentSigner, memory: Path | None) -> tuple[int, bytes] | None:
     if memory is None or not _path(signer, memory).exists():
         return None
     try:
@@ -113,7 +118,7 @@ def _demand_consistency(tree: merkle.Tree, seen: tuple[int, bytes] | None) -> No
         )
 
 
-def _remember(tree: merkle.Tree, signer: Signer, memory: Path | None) -> None:
+def _remember(tree: merkle.Tree, signer: Signer | AgentSigner, memory: Path | None) -> None:
     if memory is None:
         return
     make_private(memory)

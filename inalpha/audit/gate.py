@@ -16,6 +16,7 @@ from inalpha.audit.canonical import CanonicalError, decode, encode
 from inalpha.audit.event import Event
 from inalpha.audit.notes import NoteError, Signer, VerifierKey, b64decode, b64encode, split, verify_ed25519
 from inalpha.audit.schema import gate_role, gate_subjects, is_count, is_sha256, proposal_subjects
+from inalpha.audit.sshagent import AgentSigner
 from inalpha.model.errors import Refused
 
 GATE_HEADER = "inalpha.audit/gate/v1"
@@ -111,8 +112,10 @@ def proposal_text(
     return PROPOSAL_HEADER.encode() + b"\n" + encode(_body(log, action, subject, ts, exp, nonce)) + b"\n"
 
 
-def sign(signer: Signer, text: bytes) -> str:
-    """The full note."""
+def sign(signer: Signer | AgentSigner, text: bytes) -> str:
+    """The full note. A key in ssh-agent signs gates alone, in their namespace."""
+    if isinstance(signer, AgentSigner):
+        return with_ssh_signature(text, signer.armour(text, GATE_HEADER))
     return signer.note(text).decode("utf-8")
 
 

@@ -17,8 +17,10 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
 from inalpha.audit.notes import NoteError, Signer, SigningKey, b64decode, b64encode
+from inalpha.audit.sshagent import AgentSigner
 from inalpha.model.errors import ConfigError, Refused
 
+SSH_AGENT = "ssh-agent"
 ARGON_OPS = 3
 ARGON_MEMORY = 268_435_456
 
@@ -104,6 +106,27 @@ def load_key(path: Path, passphrase: str | None = None) -> SigningKey:
         return SigningKey(SecretBox(_derive(passphrase, salt, ops, memory)).decrypt(box, nonce))
     except CryptoError as error:
         raise Refused("PASSPHRASE", f"wrong passphrase for {path.name}.", "Try again.") from error
+
+
+def write_agent(path: Path, public: bytes) -> None:
+    """Note that an operator's key lives in ssh-agent: the file holds its public half."""
+    write_secret(path, {"v": 1, "kdf": SSH_AGENT, "public": b64encode(public)})
+
+
+def is_in_agent(path: Path) -> bool:
+    """Whether the key lives in ssh-agent, so that no passphrase is asked for here."""
+    return _read(path).get("kdf") == SSH_AGENT
+
+
+def load_operator_signer(path: Path, name: str, passphrase: str | None = None) -> Signer | AgentSigner:
+    """An operator's signer: from the file's seed, or through ssh-agent."""
+    content = _read(path)
+    if content.get("kdf") != SSH_AGENT:
+        return load_signer(path, name, passphrase)
+    try:
+        return AgentSigner(name, b64decode(content["public"]))
+    except (KeyError, TypeError, NoteError) as error:
+        raise ConfigError("KEY_FILE", f"{path} is no key file.", "Restore it from your own copy.") from error
 
 
 def load_signer(path: Path, name: str, passphrase: str | None = None) -> Signer:

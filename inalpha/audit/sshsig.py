@@ -9,7 +9,7 @@ from inalpha.audit.notes import NoteError, b64decode, verify_ed25519
 
 BEGIN = "-----BEGIN SSH SIGNATURE-----\n"
 END = "-----END SSH SIGNATURE-----\n"
-_MAGIC = b"SSHSIG"
+MAGIC = b"SSHSIG"
 _HASHES = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}
 _KEY_TYPE = b"ssh-ed25519"
 
@@ -28,7 +28,7 @@ class SshSignature:
         if self.namespace != namespace.encode():
             return False
         digest = _HASHES[self.hash_name](message).digest()
-        signed = _MAGIC + b"".join(map(_string, (self.namespace, b"", self.hash_name, digest)))
+        signed = MAGIC + b"".join(map(string, (self.namespace, b"", self.hash_name, digest)))
         return verify_ed25519(self.public, signed, self.signature)
 
 
@@ -36,8 +36,8 @@ def parse(armour: str) -> SshSignature:
     """Read an armoured signature. Raises NoteError."""
     if not (armour.startswith(BEGIN) and armour.endswith(END)):
         raise NoteError("no SSH signature")
-    reader = _Reader(b64decode(armour[len(BEGIN) : -len(END)].replace("\n", "")))
-    if reader.take(6) != _MAGIC or reader.take(4) != b"\x00\x00\x00\x01":
+    reader = Reader(b64decode(armour[len(BEGIN) : -len(END)].replace("\n", "")))
+    if reader.take(6) != MAGIC or reader.take(4) != b"\x00\x00\x00\x01":
         raise NoteError("not an SSHSIG of version 1")
     public = _ed25519(reader.string(), 32)
     namespace, reserved, hash_name = reader.string(), reader.string(), reader.string()
@@ -48,18 +48,21 @@ def parse(armour: str) -> SshSignature:
 
 
 def _ed25519(blob: bytes, length: int) -> bytes:
-    reader = _Reader(blob)
+    reader = Reader(blob)
     kind, value = reader.string(), reader.string()
     if kind != _KEY_TYPE or len(value) != length or reader.rest():
         raise NoteError("not an Ed25519 SSH key or signature")
     return value
 
 
-def _string(value: bytes) -> bytes:
+def string(value: bytes) -> bytes:
+    """A field of the SSH wire format: its length, then itself."""
     return len(value).to_bytes(4, "big") + value
 
 
-class _Reader:
+class Reader:
+    """Takes fields off SSH wire data. Raises NoteError where they are cut short."""
+
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 

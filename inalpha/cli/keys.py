@@ -13,10 +13,12 @@ from inalpha.audit.keys import (
     new_key,
     operator_name,
     operator_path,
+    write_agent,
     write_open,
     write_sealed,
 )
 from inalpha.audit.notes import Signer
+from inalpha.audit.sshagent import AgentSigner, identities
 from inalpha.cli.client import gate, read_passphrase, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
@@ -45,7 +47,7 @@ def check_handle(name: str) -> None:
 
 
 def enrol(
-    home: Home, who: Any, signer: Signer, principal: str, role: str, sponsor: str | None
+    home: Home, who: Any, signer: Signer | AgentSigner, principal: str, role: str, sponsor: str | None
 ) -> dict[str, Any]:
     """Sign and send one enrolment."""
     data = {"principal": principal, "role": role, "sponsor": sponsor, "vkey": signer.vkey.text}
@@ -95,6 +97,9 @@ def agent_add(
 @click.option("--role", type=click.Choice(["operator", "owner"]), default="operator", show_default=True)
 @click.option("--insecure-no-passphrase", "is_open", is_flag=True)
 @click.option("--new-passphrase-file", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--ssh-agent", "ssh_comment", metavar="COMMENT", help="Use the agent's Ed25519 key of this comment."
+)
 @signing_options
 @home_option
 @json_option
@@ -105,12 +110,13 @@ def operator_add(
     role: str,
     is_open: bool,
     new_passphrase_file: str | None,
+    ssh_comment: str | None,
     operator: str | None,
     passphrase_file: str | None,
     home_override: str | None,
     as_json: bool,
 ) -> None:
-    """Enrol a person's key, made here."""
+    """Enrol a person's key, made here or held by ssh-agent."""
     home = home_of(ctx, home_override)
     require(home)
     check_handle(name)
@@ -120,6 +126,12 @@ def operator_add(
     who = unlock(home, operator, passphrase_file)
     with reading(home) as reader:
         origin = readers.origin(reader)
+    if ssh_comment is not None:
+        agent_signer = AgentSigner(operator_name(origin, name), _agent_key(ssh_comment))
+        found = enrol(home, who, agent_signer, f"op:{name}", role, None)
+        write_agent(path, agent_signer.key.public)
+        emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  in ssh-agent")
+        return
     key = new_key()
     passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
     found = enrol(home, who, Signer(operator_name(origin, name), key), f"op:{name}", role, None)
@@ -128,6 +140,16 @@ def operator_add(
     else:
         write_sealed(path, key, passphrase)
     emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
+
+
+def _agent_key(comment: str) -> bytes:
+    """The public half of the one key in ssh-agent that has this comment."""
+    found = [item for item in identities() if item.comment == comment]
+    if len(found) != 1:
+        raise Refused(
+            "SSH_AGENT", f"the agent holds {len(found)} Ed25519 keys {comment!r}.", "'ssh-add -l' lists them."
+        )
+    return found[0].public
 
 
 def _list(ctx: click.Context, home_override: str | None, as_json: bool, roles: tuple[str, ...]) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from inalpha.audit.client import sign_gate
-from inalpha.audit.keys import is_open, load_signer, operator_name, operator_path
+from inalpha.audit.keys import is_in_agent, is_open, load_operator_signer, operator_name, operator_path
 from inalpha.audit.notes import Signer
+from inalpha.audit.sshagent import AgentSigner
 from inalpha.ledger import readers
 from inalpha.model.errors import ConfigError
 from inalpha.model.home import Home
@@ -22,7 +23,7 @@ from inalpha.model.home import Home
 class Operator:
     """An unlocked key and whom it speaks for."""
 
-    signer: Signer
+    signer: Signer | AgentSigner
     principal: str
 
     @property
@@ -56,12 +57,18 @@ def has_open_key(home: Home, handle: str) -> bool:
     return is_open(operator_path(home.root, handle))
 
 
+def needs_passphrase(home: Home, handle: str) -> bool:
+    """Whether a passphrase unlocks it: neither open nor in ssh-agent."""
+    path = operator_path(home.root, handle)
+    return not is_open(path) and not is_in_agent(path)
+
+
 def load_operator(home: Home, handle: str, passphrase: str | None = None) -> Operator:
     """The unlocked key. Raises Refused("PASSPHRASE"), or ConfigError for a file that is no key."""
     with reading(home) as reader:
         origin = readers.origin(reader)
     path = operator_path(home.root, handle)
-    return Operator(load_signer(path, operator_name(origin, handle), passphrase), f"op:{handle}")
+    return Operator(load_operator_signer(path, operator_name(origin, handle), passphrase), f"op:{handle}")
 
 
 class reading:

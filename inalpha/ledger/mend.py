@@ -22,6 +22,7 @@ from inalpha.audit.event import log_key_named, read_event
 from inalpha.audit.head import read_heads
 from inalpha.audit.merkle import Tree
 from inalpha.audit.notes import NoteError, Signer, b64encode
+from inalpha.audit.sshagent import AgentSigner
 from inalpha.ledger.readers import open_reader
 from inalpha.ledger.startup import rows_of, settle_log_key
 from inalpha.ledger.txn import Txn
@@ -62,7 +63,12 @@ class Mend:
 
 
 def prepare(
-    home: Path, signer: Signer, actor: str, reason: str, *, known: tuple[int, bytes] | None = None
+    home: Path,
+    signer: Signer | AgentSigner,
+    actor: str,
+    reason: str,
+    *,
+    known: tuple[int, bytes] | None = None,
 ) -> Mend:
     """Look at the home and sign what it needs. known: a longer head from elsewhere (the home that a restore replaces).
 
