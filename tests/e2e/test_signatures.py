@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -188,3 +189,26 @@ def test_accounts_deposits_erasure_and_rollback(home: Installation, tmp_path: Pa
     assert home.json("rollback", "accept", "--reason", "lost it", *alice)["new_log_key"]
     home("audit", "verify", "--no-exec")
     home("audit", "export", str(tmp_path / "export.zip"))
+
+
+@pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="needs ssh-agent")
+def test_owner_whose_key_is_in_ssh_agent(home: Installation, tmp_path: Path) -> None:
+    sock = tmp_path / "agent.sock"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
+    try:
+        home.env = {"SSH_AUTH_SOCK": str(sock)}
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "carol", "-f", str(tmp_path / "id")]
+        subprocess.run(make, check=True)
+        until(sock.exists, what="the agent")
+        add = ["ssh-add", "-q", str(tmp_path / "id")]
+        subprocess.run(add, check=True, env={**os.environ, **home.env})
+        home.start()
+        home("operator", "add", "carol", "--role", "owner", "--ssh-agent", "carol", "--operator", "alice")
+        by_carol = ("account", "deposit", "7", "--account", "alice", "--operator", "carol")
+        assert home.json(*by_carol)["cash"] == "100007"
+        subprocess.run(["ssh-add", "-q", "-D"], check=True, env={**os.environ, **home.env})
+        assert "SSH_AGENT" in home(*by_carol, code=4)
+        home("audit", "verify", "--no-exec")
+    finally:
+        agent.terminate()
+        agent.wait()
