@@ -27,6 +27,7 @@ from inalpha.market.bars import load_bars
 from inalpha.market.feedspec import FeedSpec, split_feed
 from inalpha.market.sources.sim import SimMarket, parse_sim
 from inalpha.market.timeframes import parse_timeframe
+from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_PENDING, EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
@@ -159,17 +160,24 @@ def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
     market = config.market(symbol)
     if kind == "sim":
         instrument = config.instrument(symbol)
-        SimMarket(parse_sim(path), instrument, parse_timeframe(timeframe))
+        frame = parse_timeframe(timeframe)
+        _demand_past(text, (SimMarket(parse_sim(path), instrument, frame).bars[-1].open_ns or 0) + frame.ns)
         return FeedSpec(kind, path, symbol, timeframe, instrument, speed)
     data = load_bars(Path(path), config.instrument(symbol), timeframe, keep_tick=bool(market.tick))
-    if kind == "replay" and data.bars[-1].close_time_ns > time.time_ns():
-        raise Refused(
-            "FORMING",
-            f"the last bar of {path} closes at {data.bars[-1].close_time}, which is yet to come.",
-            "Cut the file, or follow it with file:PATH.",
-        )
+    if kind == "replay":
+        _demand_past(path, data.bars[-1].close_time_ns)
     digest = data.sha256 if kind == "replay" else ""
     return FeedSpec(kind, path, symbol, timeframe, data.instrument, speed, digest)
+
+
+def _demand_past(name: str, closes_ns: int) -> None:
+    """A finite feed is history: a bar that is still forming fills nothing, and its line would be refused."""
+    if closes_ns > time.time_ns():
+        raise Refused(
+            "FORMING",
+            f"the last bar of {name} closes at {utc_from_ns(closes_ns)}, which is yet to come.",
+            "End the feed earlier, or follow a file with file:PATH.",
+        )
 
 
 def build_mandate(

@@ -37,6 +37,7 @@ from inalpha.model.money import e8_from_text
 
 _SECOND_NS = 1_000_000_000
 _MAX_BARS = 1_000_000
+_MOST_PRICE_E8 = 10**9 * 10**8  # an outlier of a simulated price still fits into 64 bits
 _SEARCHED = 100_000  # places looked at for the next open one: ten weeks of minutes
 _DST = {"spring": "2024-03-07", "autumn": "2024-10-31"}
 # Whether an accident takes a number behind its bar, and that number's default.
@@ -97,7 +98,11 @@ def parse_sim(text: str) -> SimSpec:
             members[name] = read(key, value)
         else:
             raise _usage(f"{key!r} is nothing that a simulated market knows.")
-    return SimSpec(**members, accidents=accidents)  # type: ignore[arg-type]
+    spec = SimSpec(**members, accidents=accidents)  # type: ignore[arg-type]
+    for key, places in accidents.items():
+        if max(places) >= spec.bars:
+            raise _usage(f"{key}={max(places)} never comes: the last of {spec.bars} bars is {spec.bars - 1}.")
+    return spec
 
 
 def _whole(key: str, text: str, least: int, most: int = 2**53) -> int:
@@ -147,8 +152,8 @@ def _price(key: str, text: str) -> int:
         value = e8_from_text(text)
     except ValueError:
         raise _usage(f"{key} {text!r} is no number.") from None
-    if value <= 0:
-        raise _usage(f"{key} {text} is not above zero.")
+    if not 0 < value <= _MOST_PRICE_E8:
+        raise _usage(f"{key} {text} is outside 0 to a thousand million.")
     return value
 
 

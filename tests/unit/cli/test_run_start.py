@@ -47,3 +47,10 @@ def test_a_text_parameter_takes_any_text_and_a_fraction_stays_decimal() -> None:
     assert checked_params(("anything=1",), None) == {"anything": 1}
     with pytest.raises(InalphaError, match="declared: none"):
         checked_params(("anything=1",), {})
+
+
+def test_a_simulation_that_runs_into_the_future_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "inalpha.toml").write_text("schema = 1\n")
+    with pytest.raises(InalphaError, match="yet to come") as caught:
+        make_feed(Home(tmp_path), "sim:1?start=2240-01-01&bars=3", "X", "1d")
+    assert caught.value.code == "FORMING"

@@ -102,7 +102,8 @@ def test_new_yorks_clock_change_leaves_no_gap_in_the_currency_week(turn: str) ->
 
 @pytest.mark.parametrize(
     "text", ["", "x", "1?gap", "1?gap=", "1?gap=a", "1?duplicate=3:1", "1?bars=0", "1?nonsense=1",
-             "1?speed=0", "1?speed=nan", "1?start=yesterday", "1?dst=winter", "1?price=-1"],
+             "1?speed=0", "1?speed=nan", "1?start=yesterday", "1?dst=winter", "1?price=-1",
+             "1?price=1e30", "1?bars=10&gap=10"],
 )  # fmt: skip
 def test_a_wrong_script_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(InalphaError) as caught:
