@@ -6,6 +6,7 @@ import json
 import textwrap
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from inalpha.research.difference import first_parting
 from inalpha.research.figures import Tried
 from inalpha.research.gate import judge
 from inalpha.research.report import time_text
+
+LONG = pytest.mark.campaign
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +66,14 @@ CROSS = source(
 )
 
 
+@cache
+def honest(bars: Path) -> dict[str, Any]:
+    """Judged once for all tests that only read it."""
+    return judge(CROSS, bars)
+
+
 def test_an_honest_candidate_passes_with_figures_beside_buy_and_hold(bars: Path) -> None:
-    evidence = judge(CROSS, bars)
+    evidence = honest(bars)
     found = checks(evidence)
     assert evidence["passed"], found
     assert list(found) == [
@@ -105,7 +114,7 @@ def test_figures_never_block(bars: Path) -> None:
 
 
 def test_evidence_holds_equity_beside_buy_and_hold_intervals_and_decay(bars: Path) -> None:
-    evidence = judge(CROSS, bars)
+    evidence = honest(bars)
     assert len(evidence["curve"]["equity"]) == len(evidence["curve"]["buy_and_hold"]) == 120
     assert evidence["curve"]["equity"][-1] == pytest.approx(float(evidence["final_equity"]))
     assert "stationary bootstrap" in evidence["bootstrap"]["method"]
@@ -147,12 +156,15 @@ def test_a_strategy_that_never_orders_warns_and_passes(bars: Path) -> None:
     [
         ("import random", "self.buy(random.randint(1, 10**9))", "chance or the clock", "UNSEEDED_RANDOM"),
         ("", "self.log(''.join({'a','b','c','d','e','f','g','h'}))", "the hash seed", "SET_ORDER"),
-        ("", "self.log(hash('word'))", "the hash seed", "BANNED_CALL"),
+        pytest.param("", "self.log(hash('word'))", "the hash seed", "BANNED_CALL", marks=LONG),
         ("import time", "self.log(time.time())", "chance or the clock", "WALL_CLOCK"),
-        ("import datetime", "self.log(datetime.datetime.now())", "chance or the clock", "WALL_CLOCK"),
+        pytest.param(
+            "import datetime", "self.log(datetime.datetime.now())", "chance or the clock", "WALL_CLOCK",
+            marks=LONG,
+        ),
     ],
     ids=["unseeded random", "order of a set", "hash", "time.time", "datetime.now"],
-)
+)  # fmt: skip
 def test_chance_is_named_with_its_bar_run_and_cause(
     bars: Path, head: str, body: str, decides: str, cause: str
 ) -> None:
