@@ -66,21 +66,22 @@ def verify(
     kept: bytes | None = None,
     policy: Policy | None = None,
     require_anchor: bool = False,
+    head: bool = True,
     execute: Execute | None = None,
 ) -> Report:
     """Check a home, or the ledger of a reader alone (then C10 and C11's head are not asked).
 
     genesis: the hash that the auditor kept. kept: a checkpoint note that he kept. policy: whose cosignatures count
     for him; without a quorum of theirs C7 fails. require_anchor: lines that nothing outside of this machine covers
-    are a failure. from_seq: signatures and gates of earlier lines are taken as verified before; chain, tree and fold
-    always run from line 0.
+    are a failure. head: false for a copy that has no head file of its own. from_seq: signatures and gates of earlier
+    lines are taken as verified before; chain, tree and fold always run from line 0.
     """
     report = Report()
     home = _Home()
     asked = _Asked(genesis, from_seq, progress, kept, policy, require_anchor, execute)
     if isinstance(target, sqlite3.Connection):
         return _Verifier(target, report, home, asked).run()
-    home = _read_home(Path(target), report)
+    home = _read_home(Path(target), report, head=head)
     path = Path(target) / "ledger.db"
     if not path.exists():
         report.fail("C11", 0, "there is no ledger.db")
@@ -502,10 +503,10 @@ class _Verifier:
         return [bytes(leaf) for (leaf,) in found]
 
 
-def _read_home(path: Path, report: Report) -> _Home:
+def _read_home(path: Path, report: Report, *, head: bool) -> _Home:
     home = _Home(path=path)
-    slots = read_heads(path / "head")
-    if not slots:
+    slots = read_heads(path / "head") if head else []
+    if head and not slots:
         report.fail("C11", 0, "the head file is missing or spoiled")
     home.heads = [("the head file", slot.size, slot.root) for slot in slots]
     try:

@@ -51,6 +51,8 @@ VERBS: dict[str, str] = {
     "policy": "policy",
     "blob": "accounts",
     "rollback": "recover",
+    "backup": "backups",
+    "restore": "backups",
 }
 
 
