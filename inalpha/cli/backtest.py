@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+_MOST_E8 = 10**18  # ten thousand million: columns of equity are 64 bits wide
 
 
 _MARKET = (
@@ -162,6 +163,8 @@ def _amount(option: str, text: str, least: int = 0) -> int:
         raise usage("NUMBER", f"{option} {text!r} is no number.", "Write a decimal such as 10.") from error
     if value < least:
         raise usage("NUMBER", f"{option} {text} is too small.", "Write a decimal such as 10.")
+    if value > _MOST_E8:
+        raise usage("NUMBER", f"{option} {text} is too large.", "At most ten thousand million.")
     return value
 
 

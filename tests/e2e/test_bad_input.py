@@ -125,3 +125,13 @@ def test_a_rejected_plan_is_a_named_difference(installation: Installation, tmp_p
     assert "reject" in compared["differences"][0]["why"]
     assert home.json("replay", run)["divergence"] is None
     home("audit", "verify")
+
+
+@pytest.mark.parametrize("cash", ["-1", "nan", "1e400", "1000000000000"])
+def test_cash_that_no_report_can_hold_is_a_usage_error(tmp_path: Path, cash: str) -> None:
+    (tmp_path / "strategy.py").write_text(GOOD)
+    bars = first_bars("GOOG-1d.csv", 50, tmp_path / "GOOG.csv")
+    found = inalpha(
+        tmp_path / "none", "backtest", str(tmp_path / "strategy.py"), "--bars", str(bars), "--cash", cash
+    )
+    assert found.returncode == 2 and "--cash" in found.stderr and "Traceback" not in found.stderr
