@@ -123,6 +123,27 @@ def migrations(after: int) -> list[tuple[int, str, str]]:
     return sorted(found)
 
 
+def migrate(conn: sqlite3.Connection, path: Path, version: int) -> list[tuple[int, int, str]]:
+    """Bring an older file to this schema inside a transaction that stays open: the caller writes lines and commits.
+
+    A backup lies beside the file before anything changes. Answers (from, to, SHA-256) of each script; none for a
+    file of today. Scripts never touch `ev`.
+    """
+    scripts = migrations(version)
+    if version >= SCHEMA_VERSION or not scripts:
+        return []
+    back_up(conn, path.with_name(f"{path.stem}-schema{version}.backup"))
+    conn.execute("BEGIN IMMEDIATE")
+    done = []
+    for number, text, sha256 in scripts:
+        for statement in split_script(text):
+            conn.execute(statement)
+        conn.execute(f"PRAGMA user_version = {number}")
+        done.append((version, number, sha256))
+        version = number
+    return done
+
+
 def back_up(conn: sqlite3.Connection, target: Path) -> None:
     """A consistent copy through the online API, durable before its name appears. Keys are not part of it."""
     temporary = target.with_suffix(".part")

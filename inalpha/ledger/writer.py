@@ -85,6 +85,8 @@ class Ledger:
         self._published: tuple[int, float] = (0, 0.0)
         self._closed = False
         self._told_behind = 0
+        self._migrated: list[tuple[int, int, str]] = []
+        self._conn: sqlite3.Connection = None  # type: ignore[assignment]  # the writer's thread opens it
         self._blobs: sqlite3.Connection | None = None
         self._texts = KnownTexts()
 
@@ -177,6 +179,7 @@ class Ledger:
         try:
             self._open()
         except BaseException as error:
+            self._roll_back_opening()
             first[1].set_exception(_opening_failed(error))
             return
         first[1].set_result(None)
@@ -187,6 +190,13 @@ class Ledger:
             self._run(*item)
         self._shut()
 
+    def _roll_back_opening(self) -> None:
+        """What a migration began is forgotten with the connection; the file stays as it was."""
+        for conn in (self._conn, self._blobs):
+            if conn is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    conn.close()
+
     def _next(self) -> tuple[Callable[[Txn], Any], Future[Any]] | None:
         while True:
             try:
@@ -195,8 +205,9 @@ class Ledger:
                 self._sync_head(force=False)
 
     def _open(self) -> None:
-        database.read_version(self.home / database.LEDGER)
+        version = database.read_version(self.home / database.LEDGER)
         self._conn = database.connect(self.home / database.LEDGER)
+        self._migrated = database.migrate(self._conn, self.home / database.LEDGER, version)
         self._blobs = database.open_blobs(self.home / database.BLOBS)
         mend = self._mend
         chain = open_chain(self.home, self._conn, trusts_heads=mend is None or mend.rollback is None)
@@ -238,6 +249,8 @@ class Ledger:
                 txn.line(
                     "recovery", "system:daemon", {"from_epoch": previous, "open_runs": runs, "size": size}
                 )
+            for old, new, sha256 in self._migrated:
+                txn.line("schema.migrate", "system:daemon", {"from": old, "sha256": sha256, "to": new})
 
         self._transact(job, fenced=False)
         self.epoch = previous + 1
@@ -307,7 +320,8 @@ class Ledger:
     def _commit(self, job: Callable[[Txn], T], txn: Txn, *, fenced: bool) -> T:
         conn = self._conn
         try:
-            conn.execute("BEGIN IMMEDIATE")
+            if not conn.in_transaction:  # a migration has opened the epoch's transaction already
+                conn.execute("BEGIN IMMEDIATE")
             if fenced:
                 found = conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
                 if found is None or found[0] != str(self.epoch):
