@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,13 +14,14 @@ from inalpha.audit.keys import (
     new_key,
     operator_name,
     operator_path,
+    recovery_name,
     write_agent,
     write_open,
     write_sealed,
 )
-from inalpha.audit.notes import Signer
+from inalpha.audit.notes import Signer, SigningKey
 from inalpha.audit.sshagent import AgentSigner, identities
-from inalpha.cli.client import gate, read_passphrase, reading, send, unlock
+from inalpha.cli.client import Operator, gate, read_passphrase, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json, table
@@ -139,6 +141,53 @@ def operator_add(
         write_open(path, key)
     else:
         write_sealed(path, key, passphrase)
+    emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
+
+
+@operator.command()
+@click.argument("name")
+@click.option("--seed-file", required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+              help="Holds the recovery seed that init printed.")  # fmt: skip
+@click.option("--insecure-no-passphrase", "is_open", is_flag=True)
+@click.option("--new-passphrase-file", type=click.Path(exists=True, dir_okay=False))
+@home_option
+@json_option
+@click.pass_context
+def recover(
+    ctx: click.Context,
+    name: str,
+    seed_file: str,
+    is_open: bool,
+    new_passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """A new key for the owner NAME who lost his, signed by the recovery key; his old key counts no more."""
+    home = home_of(ctx, home_override)
+    require(home)
+    try:
+        seed = bytes.fromhex(Path(seed_file).read_text(encoding="utf-8").strip())
+        recovery = SigningKey(seed)
+    except ValueError as error:
+        raise Refused("SEED", f"{seed_file} holds no recovery seed.", "64 hexadecimal digits.") from error
+    passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
+    with reading(home) as reader:
+        origin, size = readers.origin(reader), readers.size(reader)
+        live = [
+            row["vkey"]
+            for row in readers.keys(reader)
+            if row["principal"] == f"op:{name}" and row["revoked_after"] is None and row["role"] != "recovery"
+        ]
+    who = Operator(Signer(recovery_name(origin), recovery), f"op:{name}")
+    path, key = operator_path(home.root, name), new_key()
+    made = path.with_name(f"{name}.recovered")
+    made.unlink(missing_ok=True)
+    write_open(made, key) if passphrase is None else write_sealed(made, key, passphrase)
+    for vkey in live:
+        data = {"principal": f"op:{name}", "valid_through_seq": size - 1, "vkey": vkey}
+        send(home, "key.revoke", {"data": data, "gate": gate(home, who, "key.revoke", data)}, who)
+    found = enrol(home, who, Signer(operator_name(origin, name), key), f"op:{name}", "owner", None)
+    made.replace(path)
     emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
 
 

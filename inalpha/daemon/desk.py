@@ -20,6 +20,8 @@ from inalpha.model.home import Home
 
 # What an agent's key may ask; everything else is refused to it, whatever it signs.
 PROPOSER_COMMANDS = frozenset({"candidate.submit"})
+# What the seed on paper may ask: a new key for an owner who lost his.
+RECOVERY_COMMANDS = frozenset({"key.enrol", "key.revoke"})
 FOLD_S = 60.0
 
 
@@ -37,7 +39,7 @@ class KeyRing:
         try:
             row = reader.execute(
                 "SELECT principal, role FROM key WHERE vkey = ? AND revoked_after IS NULL"
-                " AND role IN ('owner', 'operator', 'proposer')",
+                " AND role IN ('owner', 'operator', 'proposer', 'recovery')",
                 (kid,),
             ).fetchone()
         finally:
@@ -45,7 +47,8 @@ class KeyRing:
         if row is None:
             return None
         principal, role = row
-        allows = PROPOSER_COMMANDS.__contains__ if role == "proposer" else _anything
+        limited = {"proposer": PROPOSER_COMMANDS, "recovery": RECOVERY_COMMANDS}.get(role)
+        allows = _anything if limited is None else limited.__contains__
         return Key(parse_vkey(kid).public, principal, allows)
 
 

@@ -21,7 +21,7 @@ from inalpha.ledger import readers
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Installation]:
     made = Installation(tmp_path / "home")
-    made.init()
+    (tmp_path / "seed").write_text(made.init()["recovery_seed"])
     yield made
     made.stop()
 
@@ -212,3 +212,19 @@ def test_owner_whose_key_is_in_ssh_agent(home: Installation, tmp_path: Path) -> 
     finally:
         agent.terminate()
         agent.wait()
+
+
+def test_owner_who_lost_his_key_gets_another_by_the_seed_on_paper(home: Installation, tmp_path: Path) -> None:
+    home.start()
+    (home.home / "keys" / "op" / "alice.key").rename(tmp_path / "found.key")
+    wrong = tmp_path / "wrong"
+    wrong.write_text("0" * 64)
+    recover = ("operator", "recover", "alice", "--insecure-no-passphrase", "--seed-file")
+    home(*recover, str(wrong), code=4)
+    home(*recover, str(tmp_path / "seed"))
+    assert home.json("account", "deposit", "1")["cash"] == "100001"
+    # Whoever found the old key cannot use it.
+    (home.home / "keys" / "op" / "alice.key").unlink()
+    shutil.copy(tmp_path / "found.key", home.home / "keys" / "op" / "alice.key")
+    home("account", "deposit", "1", code=4)
+    home("audit", "verify", "--no-exec")
