@@ -29,10 +29,34 @@ from inalpha.audit.signatures import InlineVerifier, ProcessVerifier, signature_
 
 MAX_DRIFT_US = 1_000_000
 PAGE = 1000
+# The daemon looks for expired plans four times a second; a minute leaves room for a busy machine.
+EXPIRY_GRACE_US = 60_000_000
+OPEN_PLAN = (
+    "SELECT p.plan FROM plan p JOIN run r ON r.run = p.run WHERE p.state = 'pending' AND p.expires < ?"
+    " AND r.state IN ('starting','running','parked') ORDER BY p.created_seq LIMIT 1"
+)
 
 Progress = Callable[[int, int], None]
 # Re-executes the journal (I20): (first bad seq or None, what to say about it).
 Execute = Callable[[sqlite3.Connection], tuple[int | None, str]]
+
+
+@dataclass(slots=True)
+class Awake:
+    """Since when the daemon has been writing without a pause: only then it had the time to expire a plan."""
+
+    since: int = 0
+    last: int = 0
+
+    def hear(self, event: Event) -> None:
+        paused = event.ts - self.last > EXPIRY_GRACE_US
+        if paused or event.kind in ("epoch.open", "clock.step", "recovery", "run.isolated"):
+            self.since = event.ts
+        self.last = event.ts
+
+    def overdue(self, ts: int) -> int | None:
+        """Plans that expired before this moment have to be closed; None right after a pause."""
+        return ts - EXPIRY_GRACE_US if ts - self.since > EXPIRY_GRACE_US else None
 
 
 @dataclass(slots=True)
@@ -127,6 +151,7 @@ class _Verifier:
         self.reported: list[str] = []
         self.needed = Needed()
         self.claims = Claims()
+        self.awake = Awake()
         self.kept = asked.kept
         self.cosigned_notes: list[tuple[int, bytes]] = []
         self.roots: dict[int, bytes] = {}
@@ -220,6 +245,7 @@ class _Verifier:
             self.reported.append(f"{event.kind} at {seq}")
         if event.kind == "rollback.accept" and not self._is_of_this_tree(event):
             report.fail("I18", seq, "the accepted rollback is to another tree than this")
+        self.awake.hear(event)
         self._claim(event, before)
         if event.actor.startswith("op:") and event.gate is None:
             self.ungated += 1
@@ -276,6 +302,12 @@ class _Verifier:
         if found is not None:
             reason = f"{found[0]}: {found[1]} intents of its last bar have no decision"
             self._violated(Violation("I11", reason), self.tree.size - 1)
+        late = self.awake.overdue(self.last.ts if self.last else 0)
+        plan = row(self.scratch, OPEN_PLAN, late) if late is not None else None
+        if plan is not None:
+            self._violated(
+                Violation("I15", f"{plan[0]} expired long ago and is still open"), self.tree.size - 1
+            )
         if get(self.scratch, "recovering") == "1":
             self._violated(
                 Violation("I16", "no recovery line follows the unclosed epoch"), self.tree.size - 1

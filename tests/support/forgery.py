@@ -182,7 +182,7 @@ def by_standalone(entries: Sequence[bytes]) -> dict[str, tuple[int, str]]:
     for entry in entries:
         check._entry(entry)
     if check.counting and check.last is not None:
-        check._fold(check.books.end, check.last)
+        check._fold(lambda: check.books.end(check.overdue), check.last)
     found: dict[str, tuple[int, str]] = check.failures
     return found
 

@@ -962,12 +962,21 @@ class Books:
         if act is not None:
             act(line, line.data)
 
-    def end(self) -> None:
-        """What must hold after the last line of a transaction."""
+    def end(self, overdue: int | None = None) -> None:
+        """What must hold after the last line of a transaction. overdue: plans expired before this moment are closed."""
         if self.approved is not None:
             raise Broken("I2", f"{self.approved.name} was approved and never executed")
         for name, run in self.runs.items():
             require(not run.awaited, "I11", f"{name}: {run.awaited} intents of its last bar have no decision")
+        for plan in self.plans.values() if overdue is not None else ():
+            owner = self.runs.get(plan.run or "")
+            late = (
+                owner is not None
+                and owner.is_live
+                and plan.state == "pending"
+                and plan.expires < (overdue or 0)
+            )
+            require(not late, "I15", f"{plan.name} expired long ago and is still open")
         require(not self.recovering, "I16", "no recovery line follows the unclosed epoch")
 
     def number(self, name: str) -> None:
@@ -1650,6 +1659,10 @@ FILES = {
 }
 
 
+# A plan expires four times a second; a minute without a pause between lines is more than enough for it.
+GRACE = 60_000_000
+
+
 class Verifier:
     """One pass over the lines, then what hangs on their end."""
 
@@ -1674,6 +1687,8 @@ class Verifier:
         self.tightened: list[tuple[int, str, str]] = []
         self.times: dict[int, int] = {}
         self.ungated = 0
+        self.awake = 0
+        self.overdue: int | None = None
         self.told: list[str] = []
         self.size = 0
 
@@ -1697,7 +1712,7 @@ class Verifier:
             self.fail("C4", 0, "there is no genesis line that names the log's key")
             return
         if self.counting:
-            self._fold(self.books.end, self.last)
+            self._fold(lambda: self.books.end(self.overdue), self.last)
         for check, act in (("C5", self._tiles), ("C5", self._checkpoints), ("C6", self._since), ("C7", self._policy),
                            ("C10", self._blobs), ("I13", self._claims), ("C1", self._surplus)):  # fmt: skip
             try:
@@ -1727,6 +1742,10 @@ class Verifier:
                 self.fail("C4", 0, "line 0 is no genesis")
                 self.counting = False
         self._chain(seq, line)
+        paused = self.last is None or line.ts - self.last.ts > GRACE
+        if paused or line.kind in ("epoch.open", "clock.step", "recovery", "run.isolated"):
+            self.awake = line.ts
+        self.overdue = line.ts - GRACE if line.ts - self.awake > GRACE else None
         before = self.books.limits_of(line)
         if before and line.kind in TWO_PERSON and line.gate2 is None:
             self.one_gate.append((seq, before))

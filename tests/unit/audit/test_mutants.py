@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.forgery import (
@@ -36,6 +37,8 @@ from support.ledger_story import Story
 
 from inalpha.audit.event import Event
 from inalpha.audit.verify import verify
+from inalpha.execution import lines, plans
+from inalpha.ledger.txn import Txn
 from inalpha.model.money import e8_from_text, text_from_e8
 
 SEED = 7
@@ -483,3 +486,37 @@ def test_every_check_of_the_list_has_a_mutant() -> None:
     named = {check for check, _ in MUTANTS.values()}
     assert {f"I{number}" for number in range(1, 20)} <= named
     assert all(re.fullmatch("I[0-9]+", check) for check in named)
+
+
+def test_expired_plan_left_open_is_named_once_the_daemon_had_the_time(tmp_path: Path) -> None:
+    """A pending plan, its expiry, and lines every twenty seconds: without the expiry line both verifiers object."""
+    story = Story(tmp_path / "home").create().prepare()
+    sha256 = str(story.do(lambda txn: txn.conn.execute("SELECT sha256 FROM candidate").fetchone()[0]))
+    run = story.start(story.mandate(sha256, approval="human"))
+
+    def pending(txn: Txn) -> None:
+        plan = story.plan(txn, run, 0)
+        lines.record_decision(txn, run, 0, "b" * 64, 0, "pending", plan)
+
+    story.bar(run, 0, 1, pending)
+    data = {"code": "X", "command": "y", "count": 1, "principal": "op:anna"}
+    for _ in range(16):
+        story.clock.advance(20_000_000)
+        story.do(lambda txn: txn.line("refusal", "system:daemon", data))
+    story.do(lambda txn: plans.expire_plan(txn, plans.due_plans(txn.conn, txn.now_us)[0]))
+    for _ in range(5):
+        story.clock.advance(20_000_000)
+        story.do(lambda txn: txn.line("refusal", "system:daemon", data))
+    story.close()
+    events = events_of(story.home)
+    (expired,) = where(events, "plan.expire")
+    forger = Forger(story)
+    honest = forger.sign(events)
+    assert by_inalpha(honest).reason is None and by_standalone(honest) == {}
+    spoilt = forger.sign(without(events, expired))
+    reason = by_inalpha(spoilt).reason
+    assert reason is not None and reason.startswith("I15 at line") and "expired long ago" in reason
+    assert list(by_standalone(spoilt)) == ["I15"]
+    # Cut right after the expiry time nothing is said yet: a live daemon may be about to write the line.
+    early = forger.sign(events[:expired])
+    assert by_inalpha(early).reason is None and by_standalone(early) == {}
