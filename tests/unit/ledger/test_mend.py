@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.attacks import Export
+from support.attacks import Export, load_verifier
 from support.forgery import BOB
 from support.ledger_story import ACCOUNT, Story, whole_story
 
 from inalpha.audit.notes import Signer, b64encode
+from inalpha.audit.prove import prove_fill
 from inalpha.audit.verify import verify
 from inalpha.ledger import mend
 from inalpha.ledger.readers import open_reader
@@ -112,6 +113,17 @@ def test_lost_log_key_is_replaced_by_the_owner(tmp_path: Path) -> None:
     assert Export.of(story.home).verify()["reason"] is None
     story.open()
     story.close()
+
+
+def test_fill_is_proven_across_a_replaced_log_key(tmp_path: Path) -> None:
+    story = whole_story(tmp_path / "home")
+    (story.home / "log.key").unlink()
+    reopen(story, prepare(story))
+    story.close()
+    reader = open_reader(story.home)
+    bundle = prove_fill(story.home, reader, "fill-1")
+    reader.close()
+    assert load_verifier().check_bundle(bundle, story.genesis)["fill"] == "fill-1"
 
 
 def test_old_log_key_counts_no_more(tmp_path: Path) -> None:
