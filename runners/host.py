@@ -74,7 +74,8 @@ class Host:
         self._epoch = settings.epoch
         self._session = envelope.new_id()
         self._runs: dict[str, _Run] = {}
-        self._seen_loads: set[str] = set()
+        self._seqs: dict[str, int] = {}
+        self._starting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ends: dict[str, tuple[str, bytes]] = {}
         self._fork = asyncio.Lock()
@@ -189,6 +190,7 @@ class Host:
     def _follow(self, epoch: int) -> None:
         """A later daemon signs: the runs of the one before it are over, and so are its words."""
         self._epoch = epoch
+        self._seqs.clear()
         for run in list(self._runs):
             self._spawn(None, self._kill(run, RunnerEnded("host_lost", "a later daemon took over")))
 
@@ -200,17 +202,24 @@ class Host:
                     topics.up(self._settings.identity, down.run, run.last_up[0]), run.last_up[1]
                 )
             return
-        if down.type == "kill":
+        if down.id in self._ends:
+            kind, payload = self._ends[down.id]
+            self._client.post(topics.up(self._settings.identity, down.run, kind), payload)
+            return
+        # A run's numbers go on over its loadings: what the bus held back must not undo what came later.
+        last = self._seqs.get(down.run, 0)
+        is_new = down.seq > last
+        self._seqs[down.run] = max(down.seq, last)
+        if down.seq < last:
+            self._drop("SEQUENCE")
+        elif down.type == "kill":
             self._spawn(run, self._killed(down))
-        elif down.type == "load":
-            if down.id in self._seen_loads:
-                self._drop("REPLAYED")
-                return
-            self._seen_loads.add(down.id)
+        elif down.type == "load" and is_new:
+            self._starting.add(down.id)
             self._spawn(None, self._loading(down))
-        elif run is None:
+        elif run is None and down.id not in self._starting:
             self._send(down.run, down.seq, down.id, "ended", _ended("host_lost", "this host has no such run"))
-        elif down.seq <= run.seq:
+        elif run is None or not is_new:
             self._drop("SEQUENCE")
         else:
             run.seq, run.last_id, run.last_up = down.seq, down.id, None
@@ -262,6 +271,8 @@ class Host:
             self._end(down, RunnerEnded("load", f"load request refused: {error}"))
         except (ZygoteError, OSError) as error:
             self._end(down, RunnerEnded("killed", f"no runner could be started: {error}"))
+        finally:
+            self._starting.discard(down.id)
         self._show_state()
 
     def _end(self, down: hostwire.Down, error: RunnerEnded) -> None:

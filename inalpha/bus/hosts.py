@@ -7,6 +7,7 @@ import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 from nacl.signing import SigningKey
@@ -29,12 +30,13 @@ from inalpha.bus.hostwire import (
 from inalpha.model.bar import Bar
 from inalpha.model.errors import TryAgain
 from inalpha.model.instrument import Instrument
-from inalpha.model.runner import HostLost, RunnerEnded
+from inalpha.model.runner import END_CODES, HostLost, RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
 
+_T = TypeVar("_T")
 MAX_WARM_BARS = 100
+MAX_TEXT = 2000  # characters of what a host says of an end
 _up = msgspec.json.Decoder(Up)
-_reply = msgspec.json.Decoder(StepReply)
 _loaded = msgspec.json.Decoder(LoadedBody)
 _ended = msgspec.json.Decoder(EndedBody)
 
@@ -88,8 +90,7 @@ class HostLink:
     async def close(self) -> None:
         """Hear it no more; its runs are told to end there and are lost here."""
         for run, state in self._runs.items():
-            state.seq += 1
-            self._send(run, state, "kill", EMPTY, envelope.new_id())
+            self._kill_unheard(run, state)
         await self._client.unsubscribe(f"hosts/{self.host}/#")
         self.lose()
 
@@ -161,7 +162,7 @@ class HostLink:
             level,
         )
         try:
-            return _loaded.decode(await self._ask(run, "load", body))
+            return await self._ask(run, "load", body, _loaded.decode)
         except RunnerEnded:
             self._runs.pop(run, None)
             raise
@@ -181,11 +182,11 @@ class HostLink:
                 )
                 for b in bars[first : first + MAX_WARM_BARS]
             ]
-            await self._ask(run, "warm", WarmBody(chunk))
+            await self._ask(run, "warm", WarmBody(chunk), bytes)
 
     async def step(self, run: str, request: StepRequest) -> StepReply:
         """One bar; the strategy sees it once however often it is resent."""
-        return _reply.decode(await self._ask(run, "step", request))
+        return await self._ask(run, "step", request, lambda body: hostwire.read_reply(body, request.seq))
 
     async def stop(self, run: str) -> tuple[str, ...]:
         """Run on_stop and end the runner; its last logs. A runner that is gone already is no error."""
@@ -205,7 +206,7 @@ class HostLink:
         if run not in self._runs:
             return ()
         try:
-            await self._ask(run, kind, EMPTY)
+            await self._ask(run, kind, EMPTY, bytes)
         except RunnerEnded as error:
             logs = error.detail.get("logs", ())
             return tuple(str(log) for log in logs) if isinstance(logs, list | tuple) else ()
@@ -213,7 +214,7 @@ class HostLink:
             self._runs.pop(run, None)
         return ()
 
-    async def _ask(self, run: str, kind: str, body: object) -> bytes:
+    async def _ask(self, run: str, kind: str, body: object, read: Callable[[bytes], _T]) -> _T:
         state = self._runs.get(run)
         if state is None:
             raise RunnerEnded("host_lost", f"{run} is not loaded on {self.host}")
@@ -238,8 +239,20 @@ class HostLink:
                 state.awaited, state.answer = "", None
         if up.type == "ended":
             self._runs.pop(run, None)
-            raise _as_error(_ended.decode(up.body))
-        return bytes(up.body)
+            raise _as_error(up.body)
+        try:
+            if up.type != hostwire.ANSWERS[kind]:
+                raise ValueError(f"{up.type!r} does not answer {kind}")
+            return read(bytes(up.body))
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            if self._runs.pop(run, None) is not None:
+                self._kill_unheard(run, state)
+            raise _against_protocol(error) from None
+
+    def _kill_unheard(self, run: str, state: _Run) -> None:
+        """Tell the host to end a run that is none here any more."""
+        self._seqs[run] = state.seq = state.seq + 1
+        self._send(run, state, "kill", EMPTY, envelope.new_id())
 
     def _send(self, run: str, state: _Run, kind: str, body: object, identifier: str) -> None:
         raw = body if isinstance(body, msgspec.Raw) else hostwire.raw(body)
@@ -316,13 +329,26 @@ class HostLink:
             return
         self._runs.pop(run, None)
         if self._on_ended is not None:
-            self._on_ended(run, _as_error(_ended.decode(up.body)))
+            self._on_ended(run, _as_error(up.body))
 
     def _drop(self, code: str) -> None:
         self.dropped[code] = self.dropped.get(code, 0) + 1
 
 
-def _as_error(body: EndedBody) -> RunnerEnded:
+def _as_error(raw: bytes) -> RunnerEnded:
+    """What a host says of a runner's end. Words that are none count against it."""
+    try:
+        body = _ended.decode(raw)
+        # "" is an end that was asked for; whoever still waits for an answer is told so.
+        code = body.code or "exit"
+        if code not in END_CODES:
+            raise ValueError(f"no end is called {code[:40]!r}")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        return _against_protocol(error)
     detail = {**body.detail, "logs": body.logs}
-    # "" is an end that was asked for; whoever still waits for an answer is told so.
-    return RunnerEnded(body.code or "exit", body.message or "ended as asked", body.fix, detail=detail)
+    message = (body.message or "ended as asked")[:MAX_TEXT]
+    return RunnerEnded(code, message, body.fix[:MAX_TEXT], detail=detail)
+
+
+def _against_protocol(error: Exception) -> RunnerEnded:
+    return RunnerEnded("protocol", f"its host broke the protocol: {str(error)[:MAX_TEXT]}")

@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 
-from inalpha.model.step import StepReply, StepRequest
+from inalpha.model.step import MAX_INTENTS, MAX_LOG_BYTES, MAX_LOGS, StepReply, StepRequest
 
 BEAT_S = 1.0
 HOST_LOST_S = 5.0
 DAEMON_LOST_S = 10.0
 RESEND_S = 1.0
+
+# What answers each request; any of them may be answered by `ended`.
+ANSWERS = {"load": "loaded", "warm": "warmed", "step": "reply", "stop": "ended", "kill": "ended"}
 
 Scalar = bool | int | float | str
 
@@ -113,3 +116,27 @@ EMPTY = msgspec.Raw(b"{}")
 def raw(body: object) -> msgspec.Raw:
     """A body ready to be embedded."""
     return msgspec.Raw(msgspec.json.encode(body))
+
+
+_reply = msgspec.json.Decoder(StepReply)
+
+
+def read_reply(body: bytes, seq: int) -> StepReply:
+    """A host's reply to bar seq, within the limits that a runner's own frame has. Raises ValueError.
+
+    The host of a runner has checked it; a host whose credentials were stolen has not.
+    """
+    reply = _reply.decode(body)
+    if reply.seq != seq:
+        raise ValueError(f"a reply to bar {reply.seq}, asked {seq}")
+    if len(reply.intents) > MAX_INTENTS or [i.n for i in reply.intents] != list(range(len(reply.intents))):
+        raise ValueError(f"{len(reply.intents)} intents: at most {MAX_INTENTS}, numbered from 0")
+    if len(reply.logs) > MAX_LOGS:
+        raise ValueError(f"{len(reply.logs)} logs: at most {MAX_LOGS}")
+    texts = [
+        *reply.logs,
+        *(t or "" for i in reply.intents for t in (i.reason, i.tif, i.type, i.cancel, i.side)),
+    ]
+    if any("\0" in text or len(text.encode()) > MAX_LOG_BYTES for text in texts):
+        raise ValueError(f"a text with NUL, or of more than {MAX_LOG_BYTES} bytes")
+    return reply

@@ -20,7 +20,7 @@ import pytest
 import pytest_asyncio
 
 from inalpha.bus import envelope, hostwire, slots, topics
-from inalpha.bus.client import BusClient
+from inalpha.bus.client import BusClient, Message
 from inalpha.bus.hosts import HostLink
 from inalpha.bus.start import Broker, start_broker
 from inalpha.client.presence import start_ticks
@@ -254,6 +254,47 @@ async def test_replayed_load_does_not_restart_a_run(stage: Stage) -> None:
     post(*sent[0])
     assert (await stage.link.step("run-1", request(1))).logs == ("2",)
     assert os.path.exists(f"/proc/{loaded.pid}")
+
+
+COUNTING = "self.n = getattr(self, 'n', 0) + 1\nself.log(str(self.n))"
+
+
+async def test_load_that_the_bus_held_back_does_not_undo_a_later_one(stage: Stage) -> None:
+    """The old runner would have seen no bar of the run, and answer the next as if it were the first."""
+    held: list[tuple[str, bytes]] = []
+    post = stage.client.post
+
+    def withhold(topic: str, payload: bytes, **_: object) -> None:
+        held.append((topic, payload))
+
+    stage.client.post = withhold  # type: ignore[method-assign]
+    former = asyncio.ensure_future(stage.load("run-1", COUNTING))
+    await stage.until(lambda: held)
+    former.cancel()
+    stage.client.post = post  # type: ignore[method-assign]
+    loaded = await stage.load("run-1", COUNTING)
+    await stage.link.step("run-1", request(0))
+    post(*held[0])
+    assert (await stage.link.step("run-1", request(1))).logs == ("2",)
+    assert os.path.exists(f"/proc/{loaded.pid}")
+
+
+async def test_end_that_the_bus_lost_is_told_again(stage: Stage) -> None:
+    """A run that failed for good must not come back by replay, and a refused load must not be awaited for ever."""
+    lost: list[str] = []
+    hear = stage.link._arrived
+
+    def deaf_once(message: Message) -> None:
+        if message.topic.endswith("/up/ended") and message.topic not in lost:
+            lost.append(message.topic)
+        else:
+            hear(message)
+
+    await stage.client.subscribe("hosts/host-local/#", deaf_once)
+    assert (await end_of(asyncio.wait_for(stage.load("run-1", "=="), 10))).code == "load"
+    await stage.load("run-2", "import os; os._exit(3)")
+    assert (await end_of(asyncio.wait_for(stage.link.step("run-2", request(0)), 10))).code == "exit"
+    assert len(lost) == 2
 
 
 async def test_unsigned_and_foreign_words_are_dropped(stage: Stage) -> None:

@@ -13,8 +13,10 @@ from inalpha.bus import envelope, hostwire
 from inalpha.bus.client import Message
 from inalpha.bus.hosts import HostLink
 from inalpha.bus.hostwire import EMPTY, EndedBody, HostState, LoadedBody, Up
+from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.model.runner import RunnerEnded
+from inalpha.model.step import StepRequest
 
 HOST, RUN = "host-barn", "run-1"
 
@@ -141,3 +143,47 @@ async def test_closing_tells_the_host_to_end_its_runs(wire: Wire) -> None:
     await wire.link.close()
     assert (wire.sent[-1].type, wire.sent[-1].run, wire.sent[-1].body) == ("kill", RUN, EMPTY)
     assert [error.code for error in wire.ended] == ["host_lost"]
+
+
+INTENT = {"n": 0, "action": "order", "side": "buy", "quantity": "1"}
+HOSTILE_ANSWERS: dict[str, tuple[str, object]] = {
+    "another kind": ("loaded", LOADED),
+    "no form": ("reply", {"seq": "0"}),
+    "another bar": ("reply", {"seq": 1}),
+    "a crowd of intents": ("reply", {"seq": 0, "intents": [INTENT | {"n": n} for n in range(17)]}),
+    "the guard's number": ("reply", {"seq": 0, "intents": [INTENT | {"n": 16}]}),
+    "twice the same number": ("reply", {"seq": 0, "intents": [INTENT, INTENT]}),
+    "a long reason": ("reply", {"seq": 0, "intents": [INTENT | {"reason": "x" * 2049}]}),
+    "a crowd of logs": ("reply", {"seq": 0, "logs": ["x"] * 33}),
+    "a NUL": ("reply", {"seq": 0, "logs": ["a\0b"]}),
+    "an end of its own making": ("ended", EndedBody("paid out", "", "", {}, [])),
+    "an end without members": ("ended", {}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_ANSWERS)
+async def test_signed_answer_against_the_protocol_ends_the_run_with_an_alert(wire: Wire, name: str) -> None:
+    loading = await wire.begin()
+    wire.answer(wire.sent[-1], "loaded", LOADED)
+    await loading
+    bar = Bar(0, 86_400_000_000_000, 1, 2, 1, 2, 5, 0)
+    step = asyncio.create_task(
+        wire.link.step(RUN, StepRequest(0, 86_400_000_000_000, (), bar, (0, 0), (0, 0), ()))
+    )
+    while wire.sent[-1].type != "step":
+        await asyncio.sleep(0)
+    wire.answer(wire.sent[-1], *HOSTILE_ANSWERS[name])
+    with pytest.raises(RunnerEnded) as caught:
+        await step
+    assert (caught.value.code, caught.value.is_security_alert) == ("protocol", True)
+    assert wire.link.runs == 0
+    is_end = HOSTILE_ANSWERS[name][0] == "ended"
+    assert (wire.sent[-1].type == "kill") is not is_end
+
+
+async def test_unreadable_end_is_told_and_loses_no_run_in_silence(wire: Wire) -> None:
+    loading = await wire.begin()
+    wire.answer(wire.sent[-1], "loaded", LOADED)
+    await loading
+    wire.answer(wire.sent[-1], "ended", {"code": "?"}, corr="")
+    assert [error.code for error in wire.ended] == ["protocol"]
