@@ -61,8 +61,9 @@ async def stand(broker: Broker, kind: str, seconds: float) -> tuple[int, int]:
     return echoes, knocks
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_daemon_hears_itself_through_a_flood(broker: Broker, kind: str) -> None:
+# The two that cost a broker most: bytes that are no packet, and peers that come and go.
+async def test_daemon_hears_itself_through_a_flood(broker: Broker) -> None:
+    kind = "garbage" if broker.kind == "mosquitto" else "connections"
     echoes, knocks = await stand(broker, kind, 0.5)
     assert echoes > 5 and knocks > 5, (echoes, knocks)
 

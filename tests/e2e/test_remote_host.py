@@ -106,18 +106,47 @@ def uninterrupted(folder: Path, bars: Path) -> list:
         other.stop()
 
 
-def test_run_on_another_machine_survives_a_pulled_cable(broker: TlsBroker, net: Net, tmp_path: Path) -> None:
-    home, credentials = broker.home, tmp_path / "barn.json"
+def enrol(broker: TlsBroker, net: Net, credentials: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """The host, up and measured, and a promoted candidate."""
+    home = broker.home
     home("host", "add", NAME, "--out", str(credentials))
     assert credentials.stat().st_mode & 0o777 == 0o600
     broker.export()
     assert until(lambda: seen(home), what="the enrolled host")["is_up"] is False
     host = join(broker, net, credentials)
+    candidate = home.promote(STRATEGIES / "fast_cross.py")
+    up = until(lambda: (item := seen(home)) and item["is_up"] and item, what="the remote host")
+    assert (up["level"], up["is_remote"], up["pid"]) == ("sealed", True, None)
+    assert up["beat_age_s"] < 5
+    return host, candidate
+
+
+def end(host: subprocess.Popen[bytes]) -> None:
+    host.send_signal(signal.SIGTERM)
+    host.wait(timeout=10)
+
+
+def test_run_on_another_machine_fills_as_at_home(broker: TlsBroker, net: Net, tmp_path: Path) -> None:
+    home = broker.home
+    host, candidate = enrol(broker, net, tmp_path / "barn.json")
     try:
-        candidate = home.promote(STRATEGIES / "fast_cross.py")
-        up = until(lambda: (item := seen(home)) and item["is_up"] and item, what="the remote host")
-        assert (up["level"], up["is_remote"], up["pid"]) == ("sealed", True, None)
-        assert up["beat_age_s"] < 5
+        bars = first_bars("GOOG-1d.csv", 60, tmp_path / "bars.csv")
+        away = home.run(candidate, bars, "max", "GOOG", "--host", NAME)
+        here = home.run(candidate, bars, "max", "IBM")
+        for run in (away, here):
+            home("run", "wait", run, "--timeout", "60")
+        assert home.json("run", "show", away)["host"] == f"host-{NAME}"
+        assert home.fills(away) == home.fills(here) != []
+        home("audit", "verify")
+    finally:
+        end(host)
+
+
+@pytest.mark.campaign
+def test_run_on_another_machine_survives_a_pulled_cable(broker: TlsBroker, net: Net, tmp_path: Path) -> None:
+    home = broker.home
+    host, candidate = enrol(broker, net, tmp_path / "barn.json")
+    try:
         bars = first_bars("GOOG-1d.csv", 150, tmp_path / "bars.csv")
         idle = children(host.pid)
         away = home.run(candidate, bars, "12", "GOOG", "--host", NAME)
@@ -137,8 +166,7 @@ def test_run_on_another_machine_survives_a_pulled_cable(broker: TlsBroker, net: 
         assert home.fills(away) == whole != []
         home("audit", "verify")
     finally:
-        host.send_signal(signal.SIGTERM)
-        host.wait(timeout=10)
+        end(host)
 
 
 @pytest.mark.campaign

@@ -78,7 +78,7 @@ def test_run_below_sealed_needs_a_waiver_that_is_shown_recorded_and_ends_it(
         code=4,
     )  # fmt: skip
 
-    opt_out(home, RULE, "run-1", "12s")
+    opt_out(home, RULE, "run-1", "8s")
     run = home.json(*start)["run"]
     found = until(lambda: (item := home.json("run", "show", run))["isolation"] and item, what="a runner")
     assert (found["isolation"], found["host"]) == ("fenced", "host-local")
