@@ -274,8 +274,10 @@ class Exchange:
             self._grow_children(order, bar, lots, at_open)
 
     def _cancel_siblings(self, filled: LiveOrder, time_ns: int) -> None:
+        """M16: the other leg, and what is left of an entry whose own stop or target has been reached."""
         for order in list(self.working.values()):
-            if order.parent is filled.parent and order is not filled and order.child is not None:
+            is_sibling = order.parent is filled.parent and order is not filled
+            if is_sibling or order is filled.parent:
                 self.end(order, OrderState.CANCELLED, "OCO", time_ns)
 
     def _cancel_idle_children(self, time_ns: int) -> None:
@@ -283,6 +285,8 @@ class Exchange:
         for order in list(self.working.values()):
             if order.child is not None and self.book.lots * int(order.request.side) >= 0:
                 self.end(order, OrderState.CANCELLED, "POSITION_CLOSED", time_ns)
+                if order.parent is not None and order.parent.id in self.working:
+                    self.end(order.parent, OrderState.CANCELLED, "POSITION_CLOSED", time_ns)
 
     def _grow_children(self, entry: LiveOrder, bar: Bar, lots: int, at_open: bool) -> None:
         """M13, M14: legs for the filled quantity, in this bar only when the entry filled at its open."""
@@ -296,7 +300,8 @@ class Exchange:
             known = self.working.get(f"{request.intent}:{child}")
             if known is not None:
                 known.remaining_lots += lots
-                continue
+            if known is not None or entry.filled_lots > lots:
+                continue  # grown, or taken away by its author: a leg is made once, with the first fill
             leg = replace(
                 request,
                 side=Side(-request.side),

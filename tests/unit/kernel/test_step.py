@@ -11,6 +11,7 @@ from support.bench import CONTEXT, START_NS, Bench, bench, buy, make_bar, make_s
 from inalpha.kernel.kernel import StepError
 from inalpha.kernel.time_in_force import DAY_NS, ends_at
 from inalpha.model.calendar import calendar_of
+from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side, TimeInForce
 from inalpha.model.risk import Refusal, RunView, Stage
 from inalpha.model.states import HaltState
@@ -304,3 +305,35 @@ def test_a_cost_share_rounds_half_to_even() -> None:
         book.apply(1, 1, price, 0)
     book.apply(-1, 1, 5, 0)  # half of 7 is 3.5: to the even 4, not down to 3
     assert (book.cost_e8, book.realised_e8) == (3, 1)
+
+
+def test_a_stop_that_fires_before_its_entry_is_complete_ends_the_entry() -> None:
+    """Else the rest of the entry would fill with no leg, or with a second leg of the same name."""
+    tenth = E8 // 10
+    entry = buy("10", limit="99", stop_loss="95", take_profit="120")
+    made = Bench(make_spec(participation_cap_e8=tenth), {0: [entry]})
+    made.feed(FLAT)
+    made.feed((9890, 9890, 9880, 9890), volume_e8=50 * E8)
+    assert [order.id for order in made.kernel.orders] == ["0:0", "0:0:stop_loss", "0:0:take_profit"]
+    made.feed((9950, 9950, 9400, 9800), volume_e8=60 * E8)
+    assert made.kernel.position_lots == 0
+    assert made.kernel.orders == ()
+
+
+def test_a_leg_that_its_author_cancelled_does_not_come_back_with_the_next_part_of_the_entry() -> None:
+    entry = buy("10", limit="99", stop_loss="95", take_profit="120")
+    made = Bench(make_spec(participation_cap_e8=E8 // 10), {0: [entry], 1: [{"cancel": "0:0:stop_loss"}]})
+    made.feed(FLAT)
+    made.feed((9890, 9890, 9880, 9890), (9890, 9890, 9880, 9890), volume_e8=50 * E8)
+    assert made.kernel.position_lots == 10
+    assert [(order.id, order.remaining_lots) for order in made.kernel.orders] == [("0:0:take_profit", 10)]
+
+
+def test_a_position_closed_by_hand_ends_the_rest_of_its_entry() -> None:
+    entry = buy("10", limit="99", stop_loss="95")
+    made = Bench(make_spec(participation_cap_e8=E8 // 10), {0: [entry], 1: [sell("5", reduce_only=True)]})
+    made.feed(FLAT)
+    made.feed((9890, 9890, 9880, 9890), volume_e8=50 * E8)
+    made.feed((9950, 9950, 9940, 9950), volume_e8=50 * E8)
+    assert made.kernel.position_lots == 0
+    assert made.kernel.orders == ()
