@@ -12,7 +12,7 @@ from nacl.signing import SigningKey as BusKey
 from inalpha.audit.keys import host_name, make_private, new_key
 from inalpha.audit.notes import Signer, parse_vkey
 from inalpha.bus import external
-from inalpha.bus.slots import write_private
+from inalpha.bus.slots import SELF_TEST, write_private
 from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.health import read_status
 from inalpha.cli.keys import check_handle
@@ -93,7 +93,9 @@ def add(
     with reading(home) as reader:
         origin = readers.origin(reader)
         taken = any(row["name"] == name and row["revoked_after"] is None for row in enrolled(reader))
-    if taken or name == "local":
+    if f"host-{name}" in (external.LOCAL_HOST, *SELF_TEST):
+        raise Refused("IDENTITY_TAKEN", f"{name} is the daemon's own.", "Choose another name.")
+    if taken:
         raise Refused("IDENTITY_TAKEN", f"there is a host {name}.", f"inalpha host revoke {name}")
     if out.exists():
         raise Refused("FILE_EXISTS", f"{out} exists.", "Choose another file.")

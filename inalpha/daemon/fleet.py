@@ -59,7 +59,11 @@ class Fleet(RunnerLink):
         os.replace(temporary, self._bound_file)
 
     async def enrolled(self, keys: dict[str, bytes]) -> None:
-        """The remote hosts that count from now on: name -> public key. The runs of others are lost to them."""
+        """The remote hosts that count from now on: name -> public key. The runs of others are lost to them.
+
+        A key enrolled under the local host's name takes nothing from it: that one's key is made at each start.
+        """
+        keys = {name: key for name, key in keys.items() if name != LOCAL}
         for name in [name for name, key in self._keys.items() if keys.get(name) != key]:
             del self._keys[name]
             await self._links.pop(name).close()

@@ -53,8 +53,8 @@ def run_daemon(home: Home) -> int:
         print(f"error: {error.code}: {error.message} {error.fix}".rstrip(), file=sys.stderr)  # noqa: T201
         return error.exit_code
     finally:
+        presence.withdraw(home)  # while the ledger is still ours: afterwards it could be a successor's
         ledger.close("sigterm")
-        presence.withdraw(home)
 
 
 class Supervisor:

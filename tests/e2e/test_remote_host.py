@@ -128,6 +128,8 @@ def end(host: subprocess.Popen[bytes]) -> None:
 
 def test_run_on_another_machine_fills_as_at_home(broker: TlsBroker, net: Net, tmp_path: Path) -> None:
     home = broker.home
+    for own in ("local", "selftest-a", "selftest-b"):  # their tokens would be thrown away
+        assert "IDENTITY_TAKEN" in home("host", "add", own, "--out", str(tmp_path / own), code=4)
     host, candidate = enrol(broker, net, tmp_path / "barn.json")
     try:
         bars = first_bars("GOOG-1d.csv", 60, tmp_path / "bars.csv")
