@@ -123,10 +123,13 @@ def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
     """A working order ends with order.end, a plan that still waited with plan.cancel; a plan that a
     person, risk or the clock has just ended has its line already."""
     for end in ends:
-        if end.state is OrderState.FILLED:
-            continue  # its fills say so
         intent = intent_id(facts.run, end.intent)
         found = lines.order_of_intent(txn.conn, intent, end.child)
+        if end.state is OrderState.FILLED:
+            # Its fills say so, except of one that was clamped to the position (M17): the rest ends here.
+            if found is not None and lines.is_working(txn.conn, found[1]):
+                lines.end_order(txn, found[1], OrderState.CANCELLED.value, "NOTHING_TO_REDUCE")
+            continue
         if found is not None:
             lines.end_order(txn, found[1], end.state.value, end.code or None)
             continue

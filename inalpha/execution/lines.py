@@ -110,6 +110,12 @@ def end_order(txn: Txn, order_id: str, outcome: str, code: str | None = None) ->
     txn.line("order.end", DAEMON, data)
 
 
+def is_working(conn: sqlite3.Connection, order_id: str) -> bool:
+    """Whether the ledger still holds an order open."""
+    query = "SELECT 1 FROM orders WHERE \"order\" = ? AND state = 'working'"
+    return conn.execute(query, (order_id,)).fetchone() is not None
+
+
 def order_of(conn: sqlite3.Connection, plan_id: str, child: str | None = None) -> str | None:
     """The plan's order, or its stop_loss / take_profit leg; None before it exists (legs: first fill)."""
     found = conn.execute(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from support.daily import write_daily
 from support.installation import Installation
+
+from inalpha.ledger.readers import open_reader
 
 SHORT = """from inalpha import Strategy
 
@@ -18,6 +21,17 @@ class Short(Strategy):
             self.sell(5, reason="down", take_profit=90, stop_loss=130)
         elif bar.sequence == 8 and self.cover and not self.position.is_flat:
             self.close(reason="enough")
+"""
+
+CLAMPED = """from inalpha import Strategy
+
+
+class Clamped(Strategy):
+    def on_bar(self, bar):
+        if bar.sequence == 1:
+            self.buy(5, stop_loss=97, reason="in")
+        elif bar.sequence == 2:
+            self.sell(2, reason="some of it")
 """
 
 
@@ -62,4 +76,20 @@ def test_a_short_is_opened_covered_and_guarded_where_the_account_allows_it(
     for run in sides:
         assert home.json("run", "show", run)["position"] == "0"
         assert home.json("parity", run)["unexplained"] == 0
+    # A leg of 5 finds 3 left: it fills 3, and no order stays open on the record.
+    (tmp_path / "clamped.py").write_text(CLAMPED)
+    clamped = home.run(
+        home.promote(tmp_path / "clamped.py"),
+        write_daily(tmp_path / "e.csv", [100.0] * 4 + [96.0] * 4),
+        "max",
+        "EEE",
+    )
+    home("run", "wait", clamped, "--timeout", "30")
+    found = [(fill["side"], fill["quantity"]) for fill in home.items("fills") if fill["run"] == clamped]
+    assert found == [("buy", "5"), ("sell", "2"), ("sell", "3")]
+    with closing(open_reader(home.home)) as reader:
+        ends = reader.execute(
+            "SELECT state, code FROM orders WHERE run = ? AND child IS NOT NULL", (clamped,)
+        )
+        assert ends.fetchall() == [("cancelled", "NOTHING_TO_REDUCE")]
     home("audit", "verify")
