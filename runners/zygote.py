@@ -105,6 +105,8 @@ def _double_fork(control: socket.socket, request: dict[str, Any], passed: array.
         control.send(json.dumps({"id": request["id"], "pid": runner}).encode())
         os._exit(0)
     gc.enable()
+    # Its number becomes the runner's socket; the object must not close that when an exit unwinds the stack.
+    control.detach()
     become_runner(
         Assignment(
             request["host_pid"],

@@ -155,6 +155,20 @@ async def test_each_end_has_its_code(stage: Stage) -> None:
         assert error.message
 
 
+async def test_runner_that_takes_its_time_to_end_has_not_closed_its_socket(stage: Stage) -> None:
+    """Its end is its own, and no alarm: the socket goes when the kernel takes it, not while Python unwinds."""
+    leaves = """
+    import atexit, sys, time
+    class Broken:
+        def flush(self):
+            raise SystemExit(0)
+    atexit.register(time.sleep, 0.8)
+    sys.stdout = Broken()
+    """
+    await stage.load("run-1", leaves)
+    assert (await end_of(stage.link.step("run-1", request(0)))).code == "exit"
+
+
 async def test_exception_is_a_reply_and_then_an_end(stage: Stage) -> None:
     await stage.load("run-1", "1 / 0")
     reply = await stage.link.step("run-1", request(0))
