@@ -57,14 +57,8 @@ def write_attacks(home: Installation, folder: Path) -> Path:
     return file
 
 
-# One of each end: an exception, out of memory, late, against the protocol, a forbidden call.
-SOME = (
-    "read the ledger",
-    "allocate 4 GB",
-    "loop for ever",
-    "write to other descriptors",
-    "a forbidden system call",
-)
+# An exception, late, and a forbidden call: the three ways in which most of them end.
+SOME = ("read the ledger", "loop for ever", "a forbidden system call")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +69,7 @@ def test_each_attack_is_contained_and_told_while_the_neighbour_trades_on(
 ) -> None:
     home = installation
     neighbour = home.promote(STRATEGIES / "fast_cross.py")
-    calm = home.run(neighbour, first_bars("IBM-1d.csv", 250, tmp_path / "calm.csv"), "max", "IBM")
+    calm = home.run(neighbour, first_bars("IBM-1d.csv", 80, tmp_path / "calm.csv"), "max", "IBM")
     home("run", "wait", calm, "--timeout", "60")
     expected = home.fills(calm)
     beside = home.run(
@@ -99,7 +93,7 @@ def test_each_attack_is_contained_and_told_while_the_neighbour_trades_on(
     assert (home.home / "halt.latch").read_bytes() == b""
     again = home.run(neighbour, tmp_path / "calm.csv", "max", "IBM")
     home("run", "wait", again, "--timeout", "60")
-    assert home.fills(again) == expected
+    assert home.fills(again) == expected != []
     home("run", "stop", beside)
     steps = home.json("run", "show", beside)["bars"]
     log = home("run", "log", beside).splitlines()
