@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from inalpha.audit.checkpoint import parse_note
+from inalpha.audit.notes import DASH
 from inalpha.audit.witness import make_add
 from inalpha.model.errors import ConfigError, IntegrityError, TryAgain
 
@@ -31,7 +32,7 @@ def submit(
     for _ in range(ATTEMPTS):
         status, answer = _post(f"{url.rstrip('/')}/{path}", body, timeout_s)
         if status == 200:
-            return note + answer
+            return note + _line(url, answer)
         if status == 409:
             old = _size(url, answer)
             if old > size:
@@ -76,6 +77,17 @@ def _post(url: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
         return error.code, error.read(MAX_ANSWER)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise TryAgain("WITNESS_AWAY", f"{url}: {error}.", "Is it running?") from error
+
+
+def _line(url: str, answer: bytes) -> bytes:
+    """One signature line, whatever it is worth: a witness's bytes go no further unread."""
+    try:
+        text = answer.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text.startswith(DASH) or text.find("\n") != len(text) - 1:
+        raise TryAgain("WITNESS_ANSWER", f"{url} answers no cosignature.", "Is it a witness?")
+    return answer
 
 
 def _size(url: str, answer: bytes) -> int:

@@ -7,6 +7,7 @@ import http.client
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from inalpha.audit import merkle, witness
+from inalpha.audit import merkle, witness, witness_client
 from inalpha.audit.checkpoint import Checkpoint, open_checkpoint
 from inalpha.audit.notes import Signer, SigningKey, VerifierKey
 from inalpha.audit.witness_client import submit
 from inalpha.audit.witness_server import WitnessServer
-from inalpha.model.errors import IntegrityError
+from inalpha.model.errors import IntegrityError, TryAgain
 
 ORIGIN = "inalpha.local/ledger/" + "0" * 32
 LOG = Signer(ORIGIN, SigningKey(b"l" * 32))
@@ -239,3 +240,22 @@ def test_killed_witness_signs_one_root_per_size(tmp_path: Path) -> None:
 @pytest.mark.campaign
 def test_killed_witness_signs_one_root_per_size_200_times(tmp_path: Path) -> None:
     check_kills(tmp_path / "bob", 200)
+
+
+@pytest.mark.parametrize("answer", [b"\xff\xfe\n", b"", b"hello\n", b"\xe2\x80\x94 a b\n\xe2\x80\x94 a b\n"])
+def test_answer_that_is_no_signature_line_is_no_cosignature(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    monkeypatch.setattr(witness_client, "_post", lambda *_: (200, answer))
+    with pytest.raises(TryAgain):
+        submit("http://127.0.0.1:1", head(history(b"a", 3), 2), lambda old: [], no_keys)
+
+
+def test_length_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    make(tmp_path / "bob")
+    with (
+        serving(tmp_path / "bob") as url,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=10) as peer,
+    ):
+        peer.sendall(b"POST /add-checkpoint HTTP/1.0\r\nContent-Length: \xb2\r\n\r\n")
+        assert b" 400 " in peer.recv(100)
