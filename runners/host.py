@@ -82,6 +82,7 @@ class Host:
         self._available = available_bytes()
         self._daemon_heard_s = time.monotonic()
         self.dropped: dict[str, int] = {}
+        self._trouble = ""
         self._client = BusClient(
             settings.bus,
             settings.identity,
@@ -110,6 +111,7 @@ class Host:
             if self._settings.is_child and os.getppid() != parent:
                 break
             self._check_daemon()
+            self._tell_trouble()
             try:
                 async with asyncio.timeout(hostwire.BEAT_S):
                     await ended.wait()
@@ -157,6 +159,13 @@ class Host:
             for run in list(self._runs):
                 why = RunnerEnded("host_lost", f"no beat of the daemon for {silent_s:.1f} s")
                 self._spawn(None, self._kill(run, why))
+
+    def _tell_trouble(self) -> None:
+        """A broker that cannot be reached or verified is told once, for whoever started this machine's host."""
+        trouble = "" if self._client.is_connected else self._client.last_error
+        if trouble and trouble != self._trouble:
+            print(f"warning: BUS_DOWN: {self._settings.bus}: {trouble}", file=sys.stderr, flush=True)  # noqa: T201
+        self._trouble = trouble
 
     def _arrived(self, message: Message) -> None:
         levels = message.topic.split("/")

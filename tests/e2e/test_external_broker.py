@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +84,33 @@ def test_daemon_does_not_start_on_a_broker_without_the_acl(broker: TlsBroker) ->
     done = inalpha(broker.home.home, "--daemon")
     assert done.returncode == 78
     assert "BUS_UNSOUND" in done.stderr and "publishes as another host" in done.stderr
+
+
+def test_remote_host_says_whom_it_cannot_verify_and_never_logs_in(broker: TlsBroker, tmp_path: Path) -> None:
+    broker.home.start()
+    file = tmp_path / "barn.json"
+    broker.home("host", "add", "barn", "--out", str(file))
+    broker.export()
+    bundle = json.loads(file.read_text())
+    wrong = {
+        "another CA": bundle | {"ca": make_ca(tmp_path / "other").read_text()},
+        "another name": bundle | {"url": f"mqtts://localhost:{broker.port}"},
+    }
+    for what, changed in wrong.items():
+        file.write_text(json.dumps(changed))
+        host = subprocess.Popen(
+            [sys.executable, "-m", "runners.host", "--name", "barn", "--credentials", str(file)],
+            stderr=subprocess.PIPE,
+        )
+        try:
+            assert host.stderr is not None
+            said = host.stderr.readline().decode()
+            assert "BUS_DOWN" in said and "certificate verify failed" in said, (what, said)
+        finally:
+            host.kill()
+            host.communicate()
+    log = (broker.folder / "mosquitto.log").read_text()
+    assert "host-local" in log and "host-barn" not in log
 
 
 def test_only_verified_tls_is_a_bus_url(broker: TlsBroker) -> None:
