@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from support.installation import STRATEGIES, Installation, first_bars, inalpha, until
 
+from inalpha.cli.client import Operator, gate, send, unlock, unlock_agent
 from inalpha.ledger import readers
+from inalpha.model.errors import InalphaError
+from inalpha.model.home import Home
 
 TESTS = Path(__file__).parents[1]
 RULE = "isolation.fenced.host-local"
@@ -142,6 +146,42 @@ def test_only_an_owner_may_waive(installation: Installation) -> None:
     )  # fmt: skip
     assert done.returncode == 4
     assert "ROLE_FORBIDS" in done.stderr
+
+
+def test_a_waiver_counts_once_by_an_owner_and_for_what_was_signed(installation: Installation) -> None:
+    home = Home(installation.home)
+    installation("agent", "add", "claude")
+    owner, agent = unlock(home, "alice", None), unlock_agent(home, "claude")
+    now_us = time.time_ns() // 1000
+    data = {"expires": now_us + 3_600_000_000, "rule": "duplicate", "run": "run-1"}
+
+    def sign(signer: Operator, **changes: object) -> str:
+        return gate(home, signer, "policy.opt_out", data | changes)
+
+    def refusal(note: str, sender: Operator = owner, **changes: object) -> str:
+        with pytest.raises(InalphaError) as caught:
+            send(home, "policy.opt_out", {"data": data | changes, "gate": note, "reason": "a test"}, sender)
+        return caught.value.code
+
+    assert refusal(sign(owner), rule="isolation.fenced.host-local") == "GATE_SUBJECT"
+    assert refusal(sign(owner), expires=data["expires"] + 1) == "GATE_SUBJECT"
+    assert refusal(sign(owner), more="x") == "LINE_FORM"
+    assert refusal(sign(owner, expires=now_us - 1), expires=now_us - 1) == "OPT_OUT_EXPIRY"
+    assert refusal(sign(agent)) == "GATE_ACTOR"
+    assert refusal(sign(agent), agent) == refusal(sign(owner), agent) == "ROLE"
+    assert waivers_on_record(home) == 0
+    note = sign(owner)
+    send(home, "policy.opt_out", {"data": data, "gate": note, "reason": "a test"}, owner)
+    assert refusal(note) == "GATE_REPLAYED"
+    assert waivers_on_record(home) == 1
+
+
+def waivers_on_record(home: Home) -> int:
+    reader = readers.open_reader(home.root)
+    try:
+        return len(readers.rows(reader, "SELECT rule FROM opt_out"))
+    finally:
+        reader.close()
 
 
 def test_explain_names_who_asks_and_who_signs(installation: Installation) -> None:
