@@ -9,6 +9,7 @@ import click
 
 from inalpha.audit.event import read_event
 from inalpha.cli.client import gate, reading, send, unlock
+from inalpha.cli.keys import check_handle
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json
@@ -16,7 +17,7 @@ from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.ledger.blobs import commits_in
 from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
-from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.money import MOST_CASH_E8, e8_from_text, text_from_e8
 from inalpha.model.ownership import owner_account_id
 from inalpha.risk.rules import load_rules
 
@@ -27,9 +28,12 @@ def amount_of(text: str) -> str:
         value = e8_from_text(text)
     except ValueError:
         value = 0
-    if value <= 0:
+    if not 0 < value <= MOST_CASH_E8:
         raise InalphaError(
-            "AMOUNT", f"{text!r} is no amount above zero.", "Such as 2500.", exit_code=EXIT_USAGE
+            "AMOUNT",
+            f"{text!r} is no amount above zero and below ten thousand million.",
+            "Such as 2500.",
+            exit_code=EXIT_USAGE,
         )
     return text_from_e8(value)
 
@@ -54,6 +58,7 @@ def open_(
 ) -> None:
     """OPERATOR's paper account with the limits of risk.toml; the owner signs both."""
     home = home_of(ctx, home_override)
+    check_handle(name)
     require(home)
     who = unlock(home, operator, passphrase_file)
     account = owner_account_id(name)

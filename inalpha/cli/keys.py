@@ -164,6 +164,7 @@ def recover(
 ) -> None:
     """A new key for the owner NAME who lost his, signed by the recovery key; his old key counts no more."""
     home = home_of(ctx, home_override)
+    check_handle(name)
     require(home)
     try:
         seed = bytes.fromhex(Path(seed_file).read_text(encoding="utf-8").strip())
@@ -173,11 +174,10 @@ def recover(
     passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
     with reading(home) as reader:
         origin, size = readers.origin(reader), readers.size(reader)
-        live = [
-            row["vkey"]
-            for row in readers.keys(reader)
-            if row["principal"] == f"op:{name}" and row["revoked_after"] is None and row["role"] != "recovery"
-        ]
+        rows = [row for row in readers.keys(reader) if row["principal"] == f"op:{name}"]
+    live = [row["vkey"] for row in rows if row["revoked_after"] is None and row["role"] != "recovery"]
+    if not any(row["role"] == "owner" for row in rows):
+        raise Refused("NO_OWNER", f"op:{name} was never an owner.", "inalpha operator list")
     who = Operator(Signer(recovery_name(origin), recovery), f"op:{name}")
     path, key = operator_path(home.root, name), new_key()
     made = path.with_name(f"{name}.recovered")

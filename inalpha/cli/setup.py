@@ -30,7 +30,7 @@ from inalpha.ledger.writer import Genesis, Ledger
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
-from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.money import MOST_CASH_E8, e8_from_text, text_from_e8
 from inalpha.model.ownership import owner_account_id
 from inalpha.risk.rules import default_text, parse_rules
 
@@ -154,11 +154,11 @@ def _check(home: Home, handle: str, cash: str, currency: str) -> None:
         amount = e8_from_text(cash)
     except ValueError:
         amount = 0
-    if amount <= 0:
+    if not 0 < amount <= MOST_CASH_E8:
         raise InalphaError(
             "CASH",
             f"{cash!r} is no opening cash.",
-            "A decimal above zero, such as 100000.",
+            "A decimal above zero and at most ten thousand million, such as 100000.",
             exit_code=EXIT_USAGE,
         )
     if not (currency.isascii() and currency.isalpha() and currency.isupper() and 3 <= len(currency) <= 8):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from inalpha.daemon.call import Body, Call
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
-from inalpha.model.money import e8_from_text
+from inalpha.model.money import MOST_CASH_E8, e8_from_text
 from inalpha.risk.rules import load_rules
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ async def open_account(office: Office, call: Call) -> Body:
         account = str(data.get("account"))
         if txn.conn.execute("SELECT 1 FROM account WHERE account = ?", (account,)).fetchone():
             raise Refused("ACCOUNT_OPEN", f"{data.get('owner')} has an account.", "inalpha account deposit")
+        _check_cash(e8_from_text(str(data.get("cash"))))
         rules = load_rules(office.home.risk, str(data.get("owner")).partition(":")[2])
         if limits.get("account") != account or limits.get("rules_sha256") != rules.sha256:
             raise Refused("LIMITS_CHANGED", "risk.toml changed since it was signed.", "Sign again.")
@@ -45,11 +46,18 @@ async def deposit(office: Office, call: Call) -> Body:
         amount = e8_from_text(data["amount"])
         if amount <= 0:
             raise Refused("AMOUNT", f"{data['amount']} is no deposit.", "An amount above zero.")
-        office.accounts[account].deposit(amount)
         cash = txn.conn.execute("SELECT cash FROM account WHERE account = ?", (account,)).fetchone()[0]
+        _check_cash(e8_from_text(cash))
+        office.accounts[account].deposit(amount)
         return {"seq": seq, "account": account, "cash": cash}
 
     return await call.commit(office, job)
+
+
+def _check_cash(amount_e8: int) -> None:
+    """Before anything in memory changes: what a line, a column or a snapshot cannot hold would end every later run."""
+    if amount_e8 > MOST_CASH_E8:
+        raise Refused("AMOUNT", "an account holds at most ten thousand million.", "A smaller amount.")
 
 
 async def erase_blob(office: Office, call: Call) -> Body:

@@ -30,6 +30,8 @@ Progress = Callable[[int, int], None]
 
 def back_up(home: Path, target: Path, progress: Progress | None = None) -> Report:
     """Write target. Raises IntegrityError, and leaves no file, when the copy does not verify."""
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise Refused("BACKUP_FILE", f"{target} can be no file.", "Name a new file in a folder that exists.")
     with _scratch(home) as copy:
         # In this order what one names is in the next: the head in the lines, the lines' texts in the blobs.
         for name in (SIGNED, *SETTINGS):
@@ -76,7 +78,7 @@ def unpack(file: Path, directory: Path) -> None:
                     shutil.copyfileobj(source, target)
                     target.flush()
                     os.fsync(target.fileno())
-    except tarfile.TarError as error:
+    except (tarfile.TarError, FileNotFoundError, IsADirectoryError) as error:
         raise Refused(
             "BACKUP_FILE", f"{file}: {error}.", "Give a file that 'inalpha backup' wrote."
         ) from error

@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 E8 = 100_000_000
 _PLAIN_DIGITS = 40
+MOST_CASH_E8 = 10**18  # ten thousand million: what an account may be given, well inside 64 bits
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:

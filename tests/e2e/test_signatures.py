@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.installation import STRATEGIES, Installation, first_bars, until
 
+from inalpha.audit.event import read_event
 from inalpha.audit.notes import parse_vkey
 from inalpha.ledger import readers
 
@@ -151,19 +152,23 @@ def test_accounts_deposits_erasure_and_rollback(home: Installation, tmp_path: Pa
         == home.json("account", "alice")["cash"]
         == "100000.5"
     )
+    # More than a line or a column holds never comes in, at once or bit by bit.
+    home("account", "deposit", "9" * 38, *alice, code=2)
+    assert "AMOUNT" in home("account", "deposit", "9999999999", *alice, code=4)
     # A text goes, the line stays, and neither verifier takes it for missing.
-    name = passed(home)
+    words = "a name that has to go"
+    home("halt", "--all", "--reason", words)
     with closing(readers.open_reader(home.home)) as reader:
-        commit = reader.execute("SELECT rationale_commit FROM candidate").fetchone()[0]
+        (entry,) = reader.execute('SELECT entry FROM ev WHERE instr(entry, \'"kind":"halt.set"\')').fetchone()
+        commit = read_event(bytes(entry)).data["reason_commit"]
     assert readers.read_text(home.home, commit)
-    assert home.items("blob", "erase", commit, "--list")[0]["kind"] == "candidate.submit"
+    assert home.items("blob", "erase", commit, "--list")[0]["kind"] == "halt.set"
     found = home.json("blob", "erase", commit, "--reason", "a name stood in it", *alice)
-    assert [item["kind"] for item in found["named_by"]] == ["candidate.submit"]
+    assert [item["kind"] for item in found["named_by"]] == ["halt.set"]
     assert readers.read_text(home.home, commit) is None
     assert "NO_TEXT" in home("blob", "erase", commit, "--reason", "again", *alice, code=4)
-    assert home.items("candidate", "list")[0]["candidate"] == name
     home.stop()
-    erased = b"a rule that a test wants to see running"
+    erased = words.encode()
     assert not any(erased in path.read_bytes() for path in home.home.glob("blobs.db*"))
     checks = home.json("audit", "verify", "--no-exec")["checks"]
     assert "1 texts were erased" in next(check["detail"] for check in checks if check["name"] == "C10")
@@ -221,6 +226,9 @@ def test_owner_who_lost_his_key_gets_another_by_the_seed_on_paper(home: Installa
     wrong.write_text("0" * 64)
     recover = ("operator", "recover", "alice", "--insecure-no-passphrase", "--seed-file")
     home(*recover, str(wrong), code=4)
+    for name, exit_code in (("../alice", 2), ("nobody", 4)):  # a slip of the pen makes no new owner
+        words = ("--insecure-no-passphrase", "--seed-file", str(tmp_path / "seed"))
+        home("operator", "recover", name, *words, code=exit_code)
     home(*recover, str(tmp_path / "seed"))
     assert home.json("account", "deposit", "1")["cash"] == "100001"
     # Whoever found the old key cannot use it.

@@ -92,3 +92,15 @@ def test_links_are_refused(tmp_path: Path) -> None:
             archive.addfile(info)
     with pytest.raises(Refused, match="BACKUP_FILE"):
         backup.unpack(tmp_path / "b.tar", tmp_path / "copy")
+
+
+def test_paths_that_are_no_files_are_refused(story: Story, tmp_path: Path) -> None:
+    for call in (
+        lambda: backup.back_up(story.home, tmp_path),
+        lambda: backup.back_up(story.home, tmp_path / "absent" / "file"),
+        lambda: backup.unpack(tmp_path / "absent", tmp_path / "a"),
+        lambda: backup.unpack(tmp_path, tmp_path / "b"),
+    ):
+        with pytest.raises(Refused, match=r"file|directory"):
+            call()
+    assert not list(tmp_path.parent.glob("*.part"))
