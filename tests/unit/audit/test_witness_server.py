@@ -251,11 +251,12 @@ def test_answer_that_is_no_signature_line_is_no_cosignature(
         submit("http://127.0.0.1:1", head(history(b"a", 3), 2), lambda old: [], no_keys)
 
 
-def test_length_that_is_no_number_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [b"\xb2", b"-1", b"9" * 5000, b"1048577"])
+def test_length_that_is_no_number_is_refused(tmp_path: Path, length: bytes) -> None:
     make(tmp_path / "bob")
     with (
         serving(tmp_path / "bob") as url,
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=10) as peer,
     ):
-        peer.sendall(b"POST /add-checkpoint HTTP/1.0\r\nContent-Length: \xb2\r\n\r\n")
+        peer.sendall(b"POST /add-checkpoint HTTP/1.0\r\nContent-Length: " + length + b"\r\n\r\n")
         assert b" 400 " in peer.recv(100)
