@@ -88,6 +88,8 @@ def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
                 )
             except InalphaError as error:
                 return started, f"{run}: {error.message}"
+            except (ValueError, KeyError) as error:  # a header of another kernel, or of none
+                return started, f"{run}: {error}; --no-exec leaves the rest of the checks"
             steps += found.steps
             if found.divergence is not None:
                 where = found.divergence
