@@ -61,12 +61,13 @@ def after(
 
 
 async def settled(pilot: Pilot[None]) -> None:
-    """Until two looks are alike: a page is drawn once more after its first layout."""
-    seen = ""
-    for _ in range(20):
-        await pilot.pause()
+    """Until four looks in a row are alike: a page is drawn once more after its first layout."""
+    seen, alike = "", 0
+    for _ in range(100):
+        await pilot.pause(0.02)
         now = pilot.app.export_screenshot()
-        if now == seen:
+        alike = alike + 1 if now == seen else 0
+        if alike == 3:
             return
         seen = now
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import ta
@@ -17,6 +18,8 @@ from inalpha.strategy.causality import _reach, examine
 from inalpha.strategy.indicators import SMA
 from inalpha.strategy.ranges import MACD, Stochastic
 from inalpha.strategy.ta_window import TaWindow
+
+WEIGHTS = np.bartlett(21) / np.bartlett(21).sum()
 
 _draws = itertools.count()
 
@@ -35,7 +38,7 @@ def examined(
     [
         lambda close: close.rolling(9, center=True).mean(),
         lambda close: close.rolling(9, center=True, min_periods=1).mean(),
-        lambda close: close.rolling(21, center=True, win_type="triang", min_periods=1).mean(),
+        lambda close: close.rolling(21, center=True).apply(lambda w: (w * WEIGHTS).sum(), raw=True),
         lambda close: close.shift(-1),
         lambda close: close.shift(-3, fill_value=0.0),
         lambda close: close.shift(-3, fill_value=close.mean()),
