@@ -48,9 +48,14 @@ class RunView:
         return str(self.row["state"]) in readers.LIVE
 
     @property
+    def is_finite(self) -> bool:
+        """Its feed has an end and a clock of its own."""
+        return str(self.row["feed_kind"]) in ("replay", "sim")
+
+    @property
     def is_held(self) -> bool:
-        """A replay waits on its bar for a person's decision."""
-        return self.is_live and str(self.row["feed_kind"]) in ("replay", "sim") and self.pending > 0
+        """A finite feed waits on its bar for a person's decision."""
+        return self.is_live and self.is_finite and self.pending > 0
 
 
 @dataclass(frozen=True, slots=True)

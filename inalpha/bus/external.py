@@ -30,7 +30,6 @@ from inalpha.bus.slots import (
 from inalpha.bus.start import mosquitto_config
 from inalpha.model.errors import ConfigError, InalphaError, TryAgain
 
-LOCAL_HOST = "host-local"
 DAEMON_SEED = "daemon.seed"
 PROBE_S = 5.0
 _BAD_LOGIN = (4, 5)  # CONNACK codes of MQTT 3.1.1: bad user name or password, not authorised
@@ -78,7 +77,7 @@ def token_of(folder: Path, identity: str) -> str:
 
 def attach(run_dir: Path, folder: Path, url: str, ca_file: str | None, instance: str) -> External:
     """The external broker as the daemon uses it. Raises ConfigError without credentials."""
-    identities = (topics.DAEMON, LOCAL_HOST, *SELF_TEST, *slot_identities())
+    identities = (topics.DAEMON, topics.LOCAL_HOST, *SELF_TEST, *slot_identities())
     tokens = {identity: token_of(folder, identity) for identity in identities}
     make_credentials(run_dir, tokens=tokens, daemon_seed=daemon_seed(folder))
     return External(url, run_dir, root_of(instance), tokens, ca_file)
@@ -104,7 +103,7 @@ def export(folder: Path, target: Path, instance: str, hosts: Iterable[str]) -> l
 
     Tokens of hosts that are no longer enrolled are forgotten.
     """
-    names = (topics.DAEMON, LOCAL_HOST, *SELF_TEST, *slot_identities(), *sorted(hosts))
+    names = (topics.DAEMON, topics.LOCAL_HOST, *SELF_TEST, *slot_identities(), *sorted(hosts))
     daemon_seed(folder)
     tokens = {name: make_secret(folder, f"{topics.check_identity(name)}.token") for name in names}
     for path in folder.glob("host-*.token"):

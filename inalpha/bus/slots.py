@@ -17,7 +17,7 @@ from pathlib import Path
 
 from nacl.signing import SigningKey
 
-from inalpha.bus.topics import DAEMON, check_identity
+from inalpha.bus.topics import DAEMON, LOCAL_HOST, check_identity
 from inalpha.model.errors import TryAgain
 
 CONSOLE_SLOTS = 32
@@ -43,7 +43,7 @@ def slot_identities() -> list[str]:
 
 def make_credentials(
     run_dir: Path,
-    hosts: tuple[str, ...] = ("host-local",),
+    hosts: tuple[str, ...] = (LOCAL_HOST,),
     *,
     tokens: Mapping[str, str] | None = None,
     daemon_seed: str | None = None,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from inalpha.bus.acl import mosquitto_acl
 from inalpha.bus.slots import make_credentials, mosquitto_password_line, write_private
-from inalpha.bus.topics import ROOT
+from inalpha.bus.topics import LOCAL_HOST, ROOT
 from inalpha.model.errors import ConfigError, TryAgain
 
 _EXTRA_PATHS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
@@ -96,7 +96,7 @@ def find_mosquitto() -> str | None:
 
 
 def start_broker(
-    run_dir: Path, prefer: str | None = None, *, hosts: tuple[str, ...] = ("host-local",), root: str = ROOT
+    run_dir: Path, prefer: str | None = None, *, hosts: tuple[str, ...] = (LOCAL_HOST,), root: str = ROOT
 ) -> Broker:
     """Make credentials and start the first broker that works; prefer: "mosquitto" or "amqtt".
 

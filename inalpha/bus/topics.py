@@ -6,6 +6,7 @@ import re
 
 ROOT = "inalpha"
 DAEMON = "daemon"
+LOCAL_HOST = "host-local"
 _IDENTITY = re.compile(r"[a-z0-9-]{1,40}\Z")
 _RUN = re.compile(r"[a-z0-9-]{1,64}\Z")
 

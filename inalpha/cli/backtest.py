@@ -18,8 +18,7 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import json_option
 from inalpha.cli.output import emit_json, on_terminal, plain
 from inalpha.cli.runs import parse_params, usage
-from inalpha.daemon.config import parse_share
-from inalpha.kernel.costs import FeeModel, SlippageModel
+from inalpha.kernel.costs import FeeModel, SlippageModel, parse_share
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec
 from inalpha.market.bars import BarData, load_bars

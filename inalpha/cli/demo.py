@@ -29,6 +29,7 @@ from inalpha.daemon.config import DEFAULT_TEXT
 from inalpha.daemon.presence import find, start_background
 from inalpha.data import bundled
 from inalpha.ledger import readers
+from inalpha.market.speed import parse_speed
 from inalpha.model.errors import EXIT_FAILURE, EXIT_INTEGRITY, InalphaError, Refused
 from inalpha.model.home import Home, default_home
 
@@ -106,15 +107,10 @@ def _say(text: str) -> None:
 
 
 def _parse_speed(text: str | None) -> Decimal | None:
-    if text in (None, "max"):
-        return None
     try:
-        value = Decimal(str(text))
-    except ArithmeticError as error:
-        raise usage("SPEED", f"{text!r} is no speed.", "Bars per second, or max.") from error
-    if not value.is_finite() or not 0 < value <= 100_000:
-        raise usage("SPEED", f"{text} is outside 0 to 100000.", "Bars per second, or max.")
-    return value
+        return parse_speed(text or "max")
+    except ValueError as error:
+        raise usage("SPEED", f"{error}.", "Bars per second, or max.") from error
 
 
 def _set_up(home: Home, bars: int | None, pace: Decimal | None, say: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from inalpha.audit.keys import host_name, make_private, new_key
 from inalpha.audit.notes import Signer, parse_vkey
 from inalpha.bus import external
 from inalpha.bus.slots import SELF_TEST, write_private
+from inalpha.bus.topics import LOCAL_HOST
 from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.health import read_status
 from inalpha.cli.keys import check_handle
@@ -93,7 +94,7 @@ def add(
     with reading(home) as reader:
         origin = readers.origin(reader)
         taken = any(row["name"] == name and row["revoked_after"] is None for row in enrolled(reader))
-    if f"host-{name}" in (external.LOCAL_HOST, *SELF_TEST):
+    if f"host-{name}" in (LOCAL_HOST, *SELF_TEST):
         raise Refused("IDENTITY_TAKEN", f"{name} is the daemon's own.", "Choose another name.")
     if taken:
         raise Refused("IDENTITY_TAKEN", f"there is a host {name}.", f"inalpha host revoke {name}")
@@ -143,7 +144,7 @@ def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
     with reading(home) as reader:
         known = enrolled(reader)
     live = {str(item["name"]): item for item in read_status(home)["hosts"]}
-    items = [live[name] | {"revoked_after": None} for name in live if name == "host-local"]
+    items = [live[name] | {"revoked_after": None} for name in live if name == LOCAL_HOST]
     for row in known:
         seen = live.get(f"host-{row['name']}", {}) if row["revoked_after"] is None else {}
         items.append(

@@ -145,7 +145,8 @@ class RunActor:
                 self.kernel = None
         self.go.set()
         if not was_live:
-            self.office.log("run_closed" if self.closed else "run_left", "info", self.run, reason=reason)
+            if self.closed:
+                self.office.log("run_closed", "info", self.run, reason=reason)
             return
         self.office.log("run_ended", "error" if failed else "info", self.run, reason=reason, text=text)
         await self.office.unload_runner(self.run, kill=failed)

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from inalpha.audit.witness_client import check_url
-from inalpha.kernel.costs import FeeModel, SlippageModel
+from inalpha.kernel.costs import FeeModel, SlippageModel, parse_share
 from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import ConfigError
 from inalpha.model.instrument import Instrument
-from inalpha.model.money import E8, e8_from_text
+from inalpha.model.money import E8
 
 
 class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -81,16 +81,6 @@ class Fills(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             "participation_cap_e8": parse_share(self.participation_cap),
             "allow_short": account.allow_short,
         }
-
-
-def parse_share(text: str) -> int | None:
-    """A share of volume above 0 and up to 1, in 1e-8; "" is None. Raises ValueError."""
-    if not text:
-        return None
-    share = e8_from_text(text)
-    if not 0 < share <= E8:
-        raise ValueError(f"{text} is no share of volume: above 0, up to 1")
-    return share
 
 
 class Audit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inalpha.bus.hosts import HostLink
+from inalpha.bus.topics import LOCAL_HOST
 from inalpha.daemon.link import Evidence, RunnerLink
 from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused, TryAgain
@@ -23,7 +24,6 @@ from inalpha.model.step import StepReply, StepRequest
 if TYPE_CHECKING:
     from inalpha.daemon.runplan import RunPlan
 
-LOCAL = "host-local"
 LEVELS = ("process", "fenced", "sealed")
 
 
@@ -31,7 +31,7 @@ class Fleet(RunnerLink):
     """Asks the host of each run. make: a link to a host, by its name and public key."""
 
     def __init__(self, local: HostLink, make: Callable[[str, bytes], HostLink], orphans: Path, bound: Path):
-        self._links = {LOCAL: local}
+        self._links = {LOCAL_HOST: local}
         self._keys: dict[str, bytes] = {}
         self._make = make
         self._orphans, self._bound_file = orphans, bound
@@ -41,14 +41,14 @@ class Fleet(RunnerLink):
 
     @property
     def remotes(self) -> list[HostLink]:
-        return [link for name, link in self._links.items() if name != LOCAL]
+        return [link for name, link in self._links.items() if name != LOCAL_HOST]
 
     def bind(self, run: str, host: str | None) -> None:
         """Give a run to a host, for good; None is the local one. Raises Refused("NO_HOST")."""
-        name = f"host-{host}" if host else LOCAL
+        name = f"host-{host}" if host else LOCAL_HOST
         if name not in self._links:
             raise Refused("NO_HOST", f"there is no host {host}.", "List them: inalpha host list")
-        if self._bound.get(run, LOCAL) == name:
+        if self._bound.get(run, LOCAL_HOST) == name:
             return
         self._bound[run] = name
         temporary = self._bound_file.with_suffix(".new")
@@ -63,7 +63,7 @@ class Fleet(RunnerLink):
 
         A key enrolled under the local host's name takes nothing from it: that one's key is made at each start.
         """
-        keys = {name: key for name, key in keys.items() if name != LOCAL}
+        keys = {name: key for name, key in keys.items() if name != LOCAL_HOST}
         for name in [name for name, key in self._keys.items() if keys.get(name) != key]:
             del self._keys[name]
             await self._links.pop(name).close()
@@ -78,7 +78,7 @@ class Fleet(RunnerLink):
         return (link.host, link.state.level) if link.state is not None and link.state.up else None
 
     def _of(self, run: str) -> HostLink:
-        return self._links.get(self._bound.get(run, LOCAL), self._links[LOCAL])
+        return self._links.get(self._bound.get(run, LOCAL_HOST), self._links[LOCAL_HOST])
 
     async def load(self, plan: RunPlan, level: str = "sealed") -> Evidence:
         """A fresh runner; one that is left from before is ended first."""
@@ -105,7 +105,7 @@ class Fleet(RunnerLink):
             raise RunnerEnded(
                 "isolation", f"{link.host} loaded it {loaded.level or 'unmeasured'}, not {level}"
             )
-        if link.host == LOCAL:
+        if link.host == LOCAL_HOST:
             self._pids[spec.run] = loaded.pid
             self._recorded[spec.run] = (loaded.pid, loaded.start_ticks, loaded.boot_id)
             self._orphans.write_text(json.dumps(list(self._recorded.values())), encoding="utf-8")
@@ -138,4 +138,4 @@ class Fleet(RunnerLink):
         self._pids.clear()
 
     def is_local(self, run: str) -> bool:
-        return self._of(run).host == LOCAL
+        return self._of(run).host == LOCAL_HOST

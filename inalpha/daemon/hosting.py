@@ -16,15 +16,15 @@ from inalpha.bus import slots
 from inalpha.bus.client import BusClient
 from inalpha.bus.envelope import wall_us
 from inalpha.bus.hosts import HostLink
+from inalpha.bus.topics import LOCAL_HOST
 from inalpha.daemon.commands import refresh_hosts
-from inalpha.daemon.fleet import LOCAL, Fleet
+from inalpha.daemon.fleet import Fleet
 from inalpha.model.home import Home
 from inalpha.model.runner import RunnerEnded
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
 
-HOST = LOCAL
 BOUND = "hosts.json"
 # Every runner as (pid, start time, boot id): a new host ends exact matches before its first run.
 ORPHANS = "runners.json"
@@ -55,7 +55,7 @@ class HostChild:
                 on_log=lambda run, text: office.log("runner_output", run=run, text=text),
             )
 
-        self._link = make(HOST, bytes(slots.read_key(run_dir, HOST).verify_key))
+        self._link = make(LOCAL_HOST, bytes(slots.read_key(run_dir, LOCAL_HOST).verify_key))
         self._fleet = Fleet(self._link, make, run_dir / ORPHANS, home.root / BOUND)
         self._instance = instance
         self._client = client
@@ -68,7 +68,7 @@ class HostChild:
         await refresh_hosts(self._office)
         self._spawn()
         state = await self._link.wait_up()
-        self._office.log("host_up", host=HOST, isolation=state.level, pid=self.pid)
+        self._office.log("host_up", host=LOCAL_HOST, isolation=state.level, pid=self.pid)
 
     @property
     def pid(self) -> int | None:
@@ -96,10 +96,10 @@ class HostChild:
         orphans = self._run_dir / ORPHANS
         slot = self._run_dir / "slots"
         command = [
-            sys.executable, "-P", "-m", *self.program, "--child", "--name", HOST.removeprefix("host-"),
+            sys.executable, "-P", "-m", *self.program, "--child", "--name", LOCAL_HOST.removeprefix("host-"),
             "--bus", self._client.address, "--root", self._client.root,
             "--instance", self._instance, "--epoch", str(self._office.ledger.epoch),
-            "--token-file", str(slot / f"{HOST}.token"), "--key-file", str(slot / f"{HOST}.seed"),
+            "--token-file", str(slot / f"{LOCAL_HOST}.token"), "--key-file", str(slot / f"{LOCAL_HOST}.seed"),
             "--daemon-key", self._daemon_key, "--latch", str(self._home.latch), "--orphans", str(orphans),
             "--uid-base", str(sandbox.uid_base), "--max-runs", str(sandbox.max_runs),
             "--memory-share", str(sandbox.memory_share / 100),
@@ -115,7 +115,7 @@ class HostChild:
         """A dead host is started again; its runs come back by replay."""
         while True:
             if self._process is not None and self._process.poll() is not None:
-                self._office.log("host_restart", "warning", host=HOST, code=self._process.returncode)
+                self._office.log("host_restart", "warning", host=LOCAL_HOST, code=self._process.returncode)
                 self._fleet.forget()
                 self._link.state = None
                 actors = [a for run, a in self._office.actors.items() if self._fleet.is_local(run)]

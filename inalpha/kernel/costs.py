@@ -114,3 +114,13 @@ def _volume_share_ticks(price_ticks: int, quantity_e8: int, previous_volume_e8: 
 
 def _ceil(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)
+
+
+def parse_share(text: str) -> int | None:
+    """A share of volume above 0 and up to 1, in 1e-8; "" is None. Raises ValueError."""
+    if not text:
+        return None
+    share = e8_from_text(text)
+    if not 0 < share <= E8:
+        raise ValueError(f"{text} is no share of volume: above 0, up to 1")
+    return share

@@ -76,13 +76,14 @@ class Decider:
         return (self._place(order, raw, bar, context, is_guard=True),)
 
     def _guard_works(self) -> bool:
-        return any(order.id.endswith(f":{GUARD_N}") for order in self._kernel.orders)
+        return any(_number(order) == GUARD_N for order in self._kernel.exchange.working.values())
 
     def _cancel(self, intent: Intent) -> None:
         """A finished or unknown order is left alone, and so is one that is not the strategy's own."""
         kernel = self._kernel
         order = kernel.exchange.working.get(intent.cancel or "") or kernel.pending.get(intent.cancel or "")
-        if order is not None and _is_own(order):
+        # It could else cancel the guard's exit as often as that is made.
+        if order is not None and 0 <= _number(order) < MAX_INTENTS:
             kernel.end_pending(order, OrderState.CANCELLED, "STRATEGY")
 
     def _decide(self, intent: Intent, is_repeated: bool, bar: Bar, context: AccountContext) -> Decision:
@@ -150,10 +151,10 @@ class Decider:
         )
 
 
-def _is_own(order: LiveOrder) -> bool:
-    """Whether the strategy placed the order: it could else cancel the guard's exit as often as it is made."""
+def _number(order: LiveOrder) -> int:
+    """The n of its intent `<bar>:<n>`; -1 for an order from outside the run."""
     number = order.request.intent.partition(":")[2]
-    return number.isdecimal() and int(number) < MAX_INTENTS
+    return int(number) if number.isdecimal() else -1
 
 
 def _by_number(intent: Intent) -> int:

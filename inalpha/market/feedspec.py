@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from inalpha.market.sources.sim import parse_sim
+from inalpha.market.speed import parse_speed
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.instrument import Instrument
 
 KINDS = ("file", "replay", "sim")
-MAX_SPEED = Decimal(100_000)
 
 
 def _usage(message: str) -> InalphaError:
@@ -29,7 +29,6 @@ class FeedSpec:
     """One feed of one market. speed: bars per second, None for max or where it has no meaning.
 
     path: of the file; for a simulation its seed and script, which are its content.
-
     data_sha256: of the file's bytes for a replay (its content is fixed), "" for a growing file.
     """
 
@@ -44,13 +43,8 @@ class FeedSpec:
     @property
     def name(self) -> str:
         """Label for people: the file's name, ASCII, at most 64 characters."""
-        text = (
-            (self.path if self.kind == "sim" else Path(self.path).name)
-            .encode("ascii", "replace")
-            .decode()
-            .replace("?", "_")
-            .replace(" ", "_")
-        )
+        name = self.path if self.kind == "sim" else Path(self.path).name
+        text = name.encode("ascii", "replace").decode().replace("?", "_").replace(" ", "_")
         return text[:64] or "file"
 
     @property
@@ -110,15 +104,10 @@ def split_feed(text: str) -> tuple[str, str, Decimal | None]:
     path, at, speed = rest.rpartition("@")
     if not at:
         path, speed = rest, "max"
-    if speed == "max":
-        return kind, _absolute(path), None
     try:
-        value = Decimal(speed)
-    except InvalidOperation as error:
-        raise _usage(f"the speed {speed!r} is no number.") from error
-    if not value.is_finite() or not 0 < value <= MAX_SPEED:
-        raise _usage(f"the speed {speed} is outside 0 to {MAX_SPEED}.")
-    return kind, _absolute(path), value
+        return kind, _absolute(path), parse_speed(speed)
+    except ValueError as error:
+        raise _usage(f"{error}.") from error
 
 
 def _absolute(path: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from inalpha.model.calendar import BUILT_IN, unknown_calendar
 from inalpha.model.errors import ConfigError
+from inalpha.model.timeframe import DAY_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,8 @@ class ExchangeCalendar:
         return self._day_ends[bisect_right(self._day_ends, accepted_ns)]
 
     def _check(self, now_ns: int) -> None:
-        if not self._opens[0] <= now_ns + 7 * 86_400_000_000_000 or now_ns >= self._day_ends[-1]:
+        # A bar of up to a week may open before the first session that it holds.
+        if now_ns < self._opens[0] - 7 * DAY_NS or now_ns >= self._day_ends[-1]:
             first, last = (
                 datetime.fromtimestamp(ns // 10**9, UTC) for ns in (self._opens[0], self._day_ends[-1])
             )

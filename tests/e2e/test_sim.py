@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from support.installation import DATA, Installation, inalpha, until
 
 EAGER = """from inalpha import Strategy
@@ -53,7 +54,7 @@ def test_every_accident_is_on_record_and_the_run_goes_on(installation: Installat
     codes = {each["code"] for each in home.items("decisions", "--run", run) if each["code"]}
     assert "STALE_BAR" in codes  # decided on bars that came hours after their close
     assert home.json("replay", run)["divergence"] is None
-    assert home.json("parity", run)["schema"] == 1
+    assert home.json("parity", run)["unexplained"] == 0
     home("audit", "verify")
 
 
@@ -80,3 +81,40 @@ def test_feed_check_lists_gaps_with_their_causes_and_what_would_be_refused(tmp_p
     assert whole.returncode == 0 and json.loads(whole.stdout)["notes"] == []
     blind = inalpha(tmp_path / "none", "feed", "check", goog, "--calendar", "weekdays", "--json")
     assert len(json.loads(blind.stdout)["notes"]) > 50  # holidays are gaps to a calendar that knows none
+
+
+WAITING = """from inalpha import Strategy
+
+
+class Waiting(Strategy):
+    def on_bar(self, bar):
+        if bar.sequence == 5:
+            self.buy(1, limit=bar.close * 0.96, reason="much lower")
+        elif bar.sequence == 25:
+            self.buy(1, reason="after the silence")
+"""
+
+
+@pytest.mark.campaign
+def test_a_source_lost_five_times_ends_entries_until_its_first_fresh_bar(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """The run lives on, no person is needed, and nothing of it stands in the ledger as a halt."""
+    home = installation
+    (tmp_path / "waiting.py").write_text(WAITING)
+    run = start(home, home.promote(tmp_path / "waiting.py"), "sim:7?bars=40&error=15:5", "SIMC")
+    home("run", "wait", run, "--timeout", "120")
+    shown = home.json("run", "show", run)
+    assert (shown["state"], shown["bars"], shown["halt"]) == ("stopped", 40, "ACTIVE")
+    lines = [json.loads(text) for text in home("run", "log", run, "--json").splitlines()]
+    commands = [
+        (line["bar"], line["input"]["kind"], line["input"]["state"])
+        for line in lines
+        if line["kind"] == "command"
+    ]
+    assert commands[:2] == [(14, "halt", "REDUCING"), (14, "resume", "ACTIVE")]
+    ended = next(line for line in lines if line["kind"] == "command")["output"]["ends"]
+    assert [(end[0], end[3]) for end in ended] == [("5:0", "REDUCING")]
+    assert [fill["reason"] for fill in home.items("fills")] == ["after the silence"]
+    assert home.json("replay", run)["divergence"] is None
+    home("audit", "verify")

@@ -33,7 +33,7 @@ def feed_of(view: RunView, now_us: int) -> Feed:
         return Feed(symbol, "no bar", "warn", 1e9)
     if view.is_held:
         return Feed(symbol, f"held {moment(close, now_us)}", "warn", 2e8)
-    if view.row["feed_kind"] in ("replay", "sim"):
+    if view.is_finite:
         return Feed(symbol, moment(close, now_us), "", 0.0)
     lag = (now_us - close) / 1e6
     limit = 2 * TIMEFRAMES_NS.get(str(view.row["timeframe"]), DAY_NS) / 1e9 + 60

@@ -25,10 +25,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from inalpha.market.rawbar import RawBar
 from inalpha.market.sources.file import time_ns
+from inalpha.market.speed import parse_speed
 from inalpha.market.timeframes import Timeframe
 from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import EXIT_USAGE, InalphaError
@@ -128,15 +129,10 @@ def _accidents(key: str, text: str) -> dict[int, int]:
 
 
 def _speed(key: str, text: str) -> Decimal | None:
-    if text == "max":
-        return None
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise _usage(f"{key} {text!r} is no number.") from None
-    if not value.is_finite() or not 0 < value <= 100_000:
-        raise _usage(f"{key} {text} is outside 0 to 100000.")
-    return value
+        return parse_speed(text)
+    except ValueError as error:
+        raise _usage(f"{error}.") from error
 
 
 def _start(key: str, text: str) -> int:
@@ -241,7 +237,7 @@ class SimMarket:
                 self._on_request[bar.open_ns or 0] = bar
             if index in absent or index in asked:
                 continue
-            last = self.bars[min(max(place, index), len(self.bars) - 1)]
+            last = self.bars[min(place, len(self.bars) - 1)]
             due_ns = (last.open_ns or 0) + self._timeframe_ns
             now_ns = max(now_ns, due_ns + self._downtime_ns(index))
             deliveries += self._told(index, bar, now_ns)

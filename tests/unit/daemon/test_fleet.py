@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from inalpha.daemon.fleet import LOCAL, Fleet
+from inalpha.bus.topics import LOCAL_HOST
+from inalpha.daemon.fleet import Fleet
 from inalpha.model.errors import Refused
 
 
@@ -23,13 +24,13 @@ class Link:
 
 
 def make_fleet(folder: Path) -> tuple[Fleet, Any]:
-    local: Any = Link(LOCAL)
+    local: Any = Link(LOCAL_HOST)
     return Fleet(local, lambda host, _: Link(host), folder / "orphans", folder / "bound"), local  # type: ignore[arg-type,return-value]
 
 
 async def test_key_under_the_local_hosts_name_takes_nothing_from_it(tmp_path: Path) -> None:
     fleet, local = make_fleet(tmp_path)
-    await fleet.enrolled({LOCAL: b"k" * 32, "host-barn": b"b" * 32})
+    await fleet.enrolled({LOCAL_HOST: b"k" * 32, "host-barn": b"b" * 32})
     assert fleet._of("run-1") is local
     assert [link.host for link in fleet.remotes] == ["host-barn"]
     await fleet.enrolled({})
