@@ -59,10 +59,13 @@ class Sheet(ScrollView, can_focus=True):
             self.refresh()
 
     def on_resize(self) -> None:
-        """The page was written for another width: ask for it again."""
+        """The page was written for another width: ask for it again.
+
+        Not after the next refresh: that is the screen's to tell, and one that a dialog covers may tell none.
+        """
         pane = self.parent
         if pane is not None and hasattr(pane, "update"):
-            self.call_after_refresh(pane.update)
+            self.call_next(pane.update)
 
     def render_line(self, y: int) -> Strip:
         at = y + round(self.scroll_offset.y)
