@@ -10,12 +10,12 @@ import ctypes
 
 _ALIGNMENT, _SMALL = 16, 512  # CPython's own allocator: objects up to 512 bytes in classes of 16
 _POOL = 16 << 10
-_BYTES_HEADER = 33
+_BYTES_HEADER, _FLOAT = 33, 32
 # Largest first, then each size that the allocator keeps apart: a small block would else split a large hole.
 _LIBC_SIZES = (262_144, 131_072, 65_536, 32_768, 16_384, 8192, *range(4096, 23, -_ALIGNMENT))
 _MOST = 40_000
 
-_fillers: list[bytes] = []
+_fillers: list[bytes | float] = []
 _blocks: list[int] = []
 _arrays: list[object] = []
 
@@ -36,17 +36,20 @@ def _plug_numpy() -> int:
 
 def _plug_python() -> int:
     """Per size class, until a whole pool came out of untouched memory in one piece."""
-    taken = 0
-    for size in range(48, _SMALL + 1, _ALIGNMENT):
-        last, run = 0, 0
-        for _ in range(_MOST):
-            block = bytes(size - _BYTES_HEADER)
-            _fillers.append(block)
-            taken += size
-            run = run + 1 if id(block) == last + size else 0
-            last = id(block)
-            if run > _POOL // size - 4:
-                break
+    return sum(_fill(size) for size in range(_FLOAT, _SMALL + 1, _ALIGNMENT))
+
+
+def _fill(size: int) -> int:
+    last = run = taken = 0
+    for n in range(_MOST):
+        # No bytes object is as small as a float.
+        block = float(n) if size == _FLOAT else bytes(size - _BYTES_HEADER)
+        _fillers.append(block)
+        taken += size
+        run = run + 1 if id(block) == last + size else 0
+        last = id(block)
+        if run > _POOL // size - 4:
+            break
     return taken
 
 

@@ -7,8 +7,11 @@ first opened inside a runner fails. A module that is absent is no defence, so ct
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
+import struct
+import sys
 import traceback
 import warnings
 from collections.abc import Callable
@@ -36,6 +39,10 @@ OURS = """inalpha inalpha.model.bar inalpha.model.instrument inalpha.model.money
 inalpha.model.step inalpha.strategy inalpha.strategy.loader inalpha.strategy.driver
 inalpha.strategy.causality"""
 
+# pandas takes these up where they happen to be installed. A figure must not hang on that, and libarrow alone
+# is 30 MiB that fifty runners would share; a strategy that asks for one is told that it is absent.
+UNWANTED = "pyarrow numexpr bottleneck numba"
+
 # Held for the life of the process: both kinds of zone cache only weakly.
 _zones: list[object] = []
 
@@ -43,6 +50,7 @@ _zones: list[object] = []
 def warm_up() -> list[str]:
     """Import and exercise; returns what failed, one line each (a test expects none)."""
     failed = []
+    sys.modules.update(dict.fromkeys(UNWANTED.split()))  # type: ignore[arg-type]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (STANDARD + " " + THIRD_PARTY + " " + OURS).split():
@@ -62,7 +70,10 @@ def warm_up() -> list[str]:
     for name in getattr(inalpha, "__all__", ()):
         getattr(inalpha, name)
     _keep_zones()
+    _forget()
     _rehearse()
+    # Garbage and free lists go back to the pools, where the fillers find the holes.
+    gc.collect()
     return failed
 
 
@@ -105,6 +116,12 @@ def _rehearse() -> None:
         bar = Bar(n * day, (n + 1) * day, 10_000, 10_100, 9_900, 10_000 + n % 50, 10**8, n)
         step = StepRequest(n, (n + 1) * day, (), bar, (0, 0), (10**12, 10**12), ())
         messages.reply_frame("0" * 32, driver.step(step))
+
+
+def _forget() -> None:
+    """Empty caches of the interpreter that evict: a runner would free, page by page, what filled them here."""
+    struct._clearcache()  # type: ignore[attr-defined]
+    sys._clear_type_cache()
 
 
 def _keep_zones() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -126,6 +127,23 @@ def test_absent_package_fails_in_plain_words(sandbox: LocalSandbox, module: str)
     assert caught.value.code == "load"
     assert f"No module named '{module.split('.', maxsplit=1)[0]}'" in caught.value.message
     assert "line 1" in caught.value.message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a runner's memory map is closed to its own user")
+def test_a_hot_runner_owns_less_than_8_mb(sandbox: LocalSandbox) -> None:
+    """After 60 bars of pandas and ta: what it shares with no other process."""
+    body = "close = self.history(60)['close']\nclose.rolling(10).mean()\nta.momentum.rsi(close, 14)"
+    runner = begin(sandbox, strategy(body, "import ta"))
+    for seq in range(60):
+        assert runner.step(request(seq)).error == ""
+    rollup = Path(f"/proc/{runner.process.pid}/smaps_rollup").read_text()
+    private = sum(int(n) for n in re.findall(r"^Private_\w+: +(\d+) kB", rollup, re.MULTILINE)) * 1024
+    assert 1_000_000 < private < 8_000_000
+
+
+def test_accelerators_are_absent_wherever_they_are_installed(sandbox: LocalSandbox) -> None:
+    with pytest.raises(RunnerEnded, match="ModuleNotFoundError: import of pyarrow halted"):
+        begin(sandbox, strategy("pass", "import pyarrow"))
 
 
 def test_plotting_fails_in_plain_words(sandbox: LocalSandbox) -> None:
