@@ -40,6 +40,13 @@ class Call:
     def optional(self, key: str, limit: int = 100_000) -> str | None:
         return None if self.args.get(key) is None else self.text(key, limit)
 
+    def salt(self, key: str = "salt") -> bytes:
+        """The salt of a commitment, in hex."""
+        try:
+            return bytes.fromhex(self.text(key, 64))
+        except ValueError as error:
+            raise _bad(self.name, key, "hexadecimal digits") from error
+
     def mapping(self, key: str) -> dict[str, Any]:
         value = self.args.get(key)
         if not isinstance(value, dict):

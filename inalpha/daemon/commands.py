@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from inalpha.audit.notes import parse_vkey
+from inalpha.audit.schema import check_object
 from inalpha.daemon import evaluation, gated, plans
 from inalpha.daemon.call import Body, Call
 from inalpha.daemon.witnessing import record
@@ -33,7 +34,7 @@ MAX_SOURCE = 32_768
 def _keep_reason(txn: Txn, call: Call) -> str:
     """The human text behind a signed commitment."""
     commit = call.text("reason_commit")
-    txn.keep_text(commit, bytes.fromhex(call.text("salt")), call.text("reason"))
+    txn.keep_text(commit, call.salt(), call.text("reason"))
     return commit
 
 
@@ -61,13 +62,13 @@ async def submit_candidate(office: Office, call: Call) -> Body:
     sha256 = hashlib.sha256(source).hexdigest()
     candidate = f"cand-{sha256[:12]}"
     principal, bars = call.principal, call.optional("bars")
-    commit, salt, rationale = call.text("rationale_commit"), call.text("salt"), call.text("rationale")
+    commit, salt, rationale = call.text("rationale_commit"), call.salt(), call.text("rationale")
 
     def job(txn: Txn) -> Body:
         known = txn.conn.execute("SELECT state FROM candidate WHERE candidate = ?", (candidate,)).fetchone()
         if known is not None:
             return {"candidate": candidate, "state": known[0], "sha256": sha256}
-        txn.keep_text(commit, bytes.fromhex(salt), rationale)
+        txn.keep_text(commit, salt, rationale)
         txn.blob(source)
         data = {
             "candidate": candidate,
@@ -120,7 +121,11 @@ async def start_run(office: Office, call: Call) -> Body:
     mandate, feed_text = call.mapping("mandate"), call.text("feed", 8000)
     gate, principal, host = call.text("gate", 24_000), call.principal, call.optional("host", 36)
     gate2 = call.optional("gate2", 24_000)
-    feed = FeedSpec.from_canonical(feed_text)
+    try:
+        check_object("mandate", mandate)
+        feed = FeedSpec.from_canonical(feed_text)
+    except (ValueError, KeyError, TypeError, ArithmeticError) as error:
+        raise Refused("MANDATE_FORM", f"mandate or feed: {error!r}.", "Build it again.") from error
     if feed.canonical() != feed_text or feed.sha256 != mandate.get("feed", {}).get("config_sha256"):
         raise Refused("FEED_DIGEST", "the feed's text is not what the mandate names.", "Build it again.")
     if (feed.symbol, feed.timeframe) != (mandate.get("symbol"), mandate.get("timeframe")):
@@ -158,7 +163,10 @@ async def stop_run(office: Office, call: Call) -> Body:
 
 async def set_halt(office: Office, call: Call) -> Body:
     """Tighten: anyone at a console or command line may. KILLED ends runners too."""
-    scope, state = call.text("scope"), HaltState(call.text("state"))
+    scope, word = call.text("scope"), call.text("state")
+    if word not in list(HaltState):
+        raise Refused("HALT_STATE", f"{word!r} is no state.", f"One of {', '.join(HaltState)}.")
+    state = HaltState(word)
     account, run = call.optional("account"), call.optional("run")
     reason = f"{call.text('reason', 500)} ({call.identity}, {call.optional('user') or 'unknown user'})"
     key = run or account or "all"

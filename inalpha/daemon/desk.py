@@ -15,7 +15,7 @@ from inalpha.daemon.commands import handle
 from inalpha.daemon.office import Office
 from inalpha.ledger.readers import open_reader
 from inalpha.ledger.txn import Txn
-from inalpha.model.errors import InalphaError, Refused
+from inalpha.model.errors import EXIT_REFUSED, InalphaError
 from inalpha.model.home import Home
 
 # What an agent's key may ask; everything else is refused to it, whatever it signs.
@@ -88,11 +88,10 @@ class Desk:
         log = self._office.log
         try:
             found = await handle(self._office, call)
-        except Refused as error:
-            await self._record(error.code, command)
-            log("refused", "warning", command=command.cmd, principal=command.principal, code=error.code)
-            raise
-        except InalphaError:
+        except InalphaError as error:
+            if error.exit_code == EXIT_REFUSED:
+                await self._record(error.code, command)
+                log("refused", "warning", command=command.cmd, principal=command.principal, code=error.code)
             raise
         except Exception as error:
             log("command_error", "error", command=command.cmd, error=f"{type(error).__name__}: {error}")

@@ -23,7 +23,7 @@ async def open_account(office: Office, call: Call) -> Body:
         account = str(data.get("account"))
         if txn.conn.execute("SELECT 1 FROM account WHERE account = ?", (account,)).fetchone():
             raise Refused("ACCOUNT_OPEN", f"{data.get('owner')} has an account.", "inalpha account deposit")
-        _check_cash(e8_from_text(str(data.get("cash"))))
+        _check_cash(_amount(data.get("cash")))
         rules = load_rules(office.home.risk, str(data.get("owner")).partition(":")[2])
         if limits.get("account") != account or limits.get("rules_sha256") != rules.sha256:
             raise Refused("LIMITS_CHANGED", "risk.toml changed since it was signed.", "Sign again.")
@@ -43,7 +43,7 @@ async def deposit(office: Office, call: Call) -> Body:
     def job(txn: Txn) -> Body:
         account = str(data.get("account"))
         seq = txn.line("account.deposit", principal, data, gate=gate)
-        amount = e8_from_text(data["amount"])
+        amount = _amount(data["amount"])
         if amount <= 0:
             raise Refused("AMOUNT", f"{data['amount']} is no deposit.", "An amount above zero.")
         cash = txn.conn.execute("SELECT cash FROM account WHERE account = ?", (account,)).fetchone()[0]
@@ -52,6 +52,13 @@ async def deposit(office: Office, call: Call) -> Body:
         return {"seq": seq, "account": account, "cash": cash}
 
     return await call.commit(office, job)
+
+
+def _amount(text: object) -> int:
+    try:
+        return e8_from_text(str(text))
+    except ValueError as error:
+        raise Refused("AMOUNT", f"{text!r} is no amount.", "Such as 2500.") from error
 
 
 def _check_cash(amount_e8: int) -> None:

@@ -114,7 +114,7 @@ async def reject(office: Office, call: Call) -> Body:
     """A person's signed no."""
     plan, gate = call.text("plan"), call.text("gate", 16_000)
     principal, digest = call.principal, call.text("plan_sha256")
-    reason, salt, commit = call.text("reason"), call.text("salt"), call.text("reason_commit")
+    reason, salt, commit = call.text("reason"), call.salt(), call.text("reason_commit")
     actor = await _actor_of(office, plan)
     body: Body = {"plan": plan, "outcome": "rejected", "rejected_by": principal}
 
@@ -124,7 +124,7 @@ async def reject(office: Office, call: Call) -> Body:
         txn.check_gate(
             gate, "plan.reject", {"plan": plan, "plan_sha256": digest, "reason_commit": commit}, principal
         )
-        txn.keep_text(commit, bytes.fromhex(salt), reason)
+        txn.keep_text(commit, salt, reason)
         plans.reject_plan(txn, plan, principal, "OPERATOR", reason_commit=commit, gate=gate)
         command = Command(
             "reject", actor.clock_ns(), intent=_intent_in_run(row), actor=principal, code="OPERATOR"

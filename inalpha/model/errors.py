@@ -13,6 +13,9 @@ EXIT_INTEGRITY = 6
 EXIT_TRY_AGAIN = 75
 EXIT_CONFIG = 78
 
+# Refusals by code where the raiser names no class of its own: nothing was written, the same words get the same answer.
+REFUSALS = frozenset({"COMMITMENT", "LINE_FORM"})
+
 
 class InalphaError(Exception):
     """Base of every expected failure. detail: further members for --json output."""
@@ -33,6 +36,8 @@ class InalphaError(Exception):
         self.message = message
         self.fix = fix
         self.detail = dict(detail or {})
+        if code in REFUSALS:
+            self.exit_code = EXIT_REFUSED
         if exit_code is not None:
             self.exit_code = exit_code
 

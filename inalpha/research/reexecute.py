@@ -18,7 +18,7 @@ from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.replay import Divergence, rebuild
 from inalpha.kernel.spec import RunSpec
-from inalpha.model.errors import InalphaError, IntegrityError, Refused
+from inalpha.model.errors import IntegrityError, Refused, TryAgain
 from inalpha.model.money import multiply_e8
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
@@ -63,7 +63,7 @@ class Difference:
 
 
 def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
-    """Read a run. Raises IntegrityError when a part is missing, InalphaError for an unknown run."""
+    """Read a run. Raises IntegrityError when a part is missing, Refused for no run, TryAgain before its journal."""
     row = conn.execute("SELECT mandate, head FROM run WHERE run = ?", (run,)).fetchone()
     if row is None:
         raise Refused("NO_RUN", f"there is no {run}.", "'inalpha run list' shows all.")
@@ -78,7 +78,7 @@ def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
             "BLOB_MISSING", f"{run}: its source or its rules are missing.", "Restore a backup."
         )
     if not entries:
-        raise InalphaError("NO_BAR", f"{run} has no journal yet.", "Wait for its first bar.")
+        raise TryAgain("NO_BAR", f"{run} has no journal yet.", "Wait for its first bar.")
     spec = RunSpec.from_header(entries[0].input)
     return RunRecord(run, spec, rules_from_canonical(limits.decode()), source, entries, row[1])
 
