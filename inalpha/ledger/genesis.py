@@ -13,9 +13,12 @@ from inalpha.audit.head import Head, HeadFile
 from inalpha.audit.notes import Signer, SigningKey
 from inalpha.ledger import database
 from inalpha.ledger.clock import Clock
-from inalpha.ledger.writer import GENESIS_GATE_LIFE_US, Genesis, replace_file
+from inalpha.ledger.disk import replace_file
+from inalpha.ledger.writer import Genesis
 from inalpha.model.errors import ConfigError, Refused
 from inalpha.model.ownership import owner_account_id
+
+GATE_LIFE_US = 300_000_000
 
 
 def create_home(
@@ -57,7 +60,7 @@ def create_home(
         base_size=0,
         base_root=merkle.EMPTY_ROOT,
         ts=reading.wall_us,
-        exp=reading.wall_us + GENESIS_GATE_LIFE_US,
+        exp=reading.wall_us + GATE_LIFE_US,
     )
     note = gate.sign(signer, text)
     event = Event(

@@ -1,19 +1,15 @@
-"""The ledger's single writer: one thread, one read-write connection, one transaction per job.
+"""The ledger's single writer: one thread, one read-write connection, jobs in order of arrival.
 
-A job runs inside BEGIN IMMEDIATE; whatever it raises rolls everything back and reaches its waiter alone. An
-I/O failure latches the writer: nothing more is written, and a restart recovers.
+A job is all or nothing, and whatever it raises reaches its waiter alone. An I/O failure latches the writer:
+nothing more is written, and a restart recovers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import os
 import queue
-import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,29 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from inalpha.audit import keys, merkle
-from inalpha.audit.checkpoint import Checkpoint
-from inalpha.audit.context import LedgerContext
-from inalpha.audit.head import Head, HeadFile
-from inalpha.audit.notes import Signer, SigningKey
-from inalpha.ledger import database
-from inalpha.ledger.blobs import KnownTexts, drop_orphans, store
+from inalpha.audit.notes import SigningKey
 from inalpha.ledger.clock import Clock, system_clock
-from inalpha.ledger.mend import Mend, forget_heads
-from inalpha.ledger.startup import open_chain, settle_log_key
-from inalpha.ledger.txn import Tail, Txn
-from inalpha.model.errors import InalphaError, IntegrityError, Refused, TryAgain
+from inalpha.ledger.committer import HEAD_EVERY_S, Committer, Group
+from inalpha.ledger.lock import take_lock
+from inalpha.ledger.mend import Mend
+from inalpha.ledger.txn import Txn
+from inalpha.model.errors import InalphaError, TryAgain
 
 T = TypeVar("T")
-CHECKPOINT_EVERY_S = 60.0
-HEAD_EVERY_S = 1.0
-MAX_BEHIND_US = 5_000_000
-ROTATE_EVERY_US = 86_400_000_000
-GENESIS_GATE_LIFE_US = 300_000_000
 
-_LATCHING = frozenset({"IOERR", "FULL", "CORRUPT", "READONLY", "CANTOPEN", "NOTADB", "PROTOCOL"})
-
-_DISK_ERRORS = frozenset({errno.EIO, errno.ENOSPC, errno.EROFS, errno.EDQUOT})
+# A group ends when nothing waits, and at the latest here: the first of it should not wait long for the last.
+GROUP_JOBS = 64
+GROUP_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +41,14 @@ class Genesis:
     recovery_seed: str
 
 
-class EpochFenced(InalphaError):
-    """Another daemon has taken the ledger; this one must end."""
+@dataclass(slots=True)
+class _Waiting:
+    """A job and who waits for it."""
 
-    exit_code = 4
+    job: Callable[[Txn], Any]
+    future: Future[Any]
+    value: Any = None
+    error: BaseException | None = None
 
 
 class Ledger:
@@ -67,28 +57,15 @@ class Ledger:
     on_clock_behind(us): by the same thread, once the host's clock was found behind the record and all was halted.
     """
 
-    def __init__(self, home: Path, lock: int, clock: Clock) -> None:
+    def __init__(self, home: Path, lock: int, committer: Committer) -> None:
         self.home = home
-        self.on_commit: Callable[[int, bytes], None] | None = None
-        self.on_clock_behind: Callable[[int], None] | None = None
-        self.latched = False
-        self.origin = ""
-        self.genesis = ""
-        self.epoch = 0
-        self.size = 0
-        self.root = merkle.EMPTY_ROOT
         self._lock = lock
-        self._clock = clock
-        self._jobs: queue.SimpleQueue[tuple[Callable[[Txn], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._committer = committer
+        self._jobs: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
-        self._dirty_since: float | None = None
-        self._published: tuple[int, float] = (0, 0.0)
+        self._opened: Future[None] = Future()
         self._closed = False
-        self._told_behind = 0
-        self._migrated: list[tuple[int, int, str]] = []
-        self._conn: sqlite3.Connection = None  # type: ignore[assignment]  # the writer's thread opens it
-        self._blobs: sqlite3.Connection | None = None
-        self._texts = KnownTexts()
+        self._ends = False
 
     @staticmethod
     def create(
@@ -119,23 +96,59 @@ class Ledger:
         """
         home = Path(home)
         lock = take_lock(home)
-        ledger = Ledger(home, lock, clock or system_clock())
-        started: Future[None] = Future()
-        ledger._jobs.put((lambda txn: None, started))
-        ledger._app = app
-        ledger._mend = mend
+        ledger = Ledger(home, lock, Committer(home, clock or system_clock(), app, mend))
         ledger._thread.start()
         try:
-            started.result()
+            ledger._opened.result()
         except BaseException:
-            ledger._jobs.put(None)
             ledger._thread.join()
             os.close(lock)
             raise
         return ledger
 
-    _app = "inalpha"
-    _mend: Mend | None = None
+    @property
+    def origin(self) -> str:
+        return self._committer.origin
+
+    @property
+    def genesis(self) -> str:
+        """The hash of the first line, in hex."""
+        return self._committer.genesis
+
+    @property
+    def epoch(self) -> int:
+        return self._committer.epoch
+
+    @property
+    def size(self) -> int:
+        """Committed lines."""
+        return self._committer.size
+
+    @property
+    def root(self) -> bytes:
+        """The tree's root over them."""
+        return self._committer.root
+
+    @property
+    def latched(self) -> bool:
+        """Whether the disk has failed: nothing more is written."""
+        return self._committer.latched
+
+    @property
+    def on_commit(self) -> Callable[[int, bytes], None] | None:
+        return self._committer.on_commit
+
+    @on_commit.setter
+    def on_commit(self, listener: Callable[[int, bytes], None] | None) -> None:
+        self._committer.on_commit = listener
+
+    @property
+    def on_clock_behind(self) -> Callable[[int], None] | None:
+        return self._committer.on_clock_behind
+
+    @on_clock_behind.setter
+    def on_clock_behind(self, listener: Callable[[int], None] | None) -> None:
+        self._committer.on_clock_behind = listener
 
     def submit(self, job: Callable[[Txn], T]) -> Future[T]:
         """Queue a job; its future has the job's value after COMMIT, or what it raised."""
@@ -145,7 +158,7 @@ class Ledger:
                 TryAgain("LEDGER_CLOSED", "the ledger is closing.", "Start the daemon again.")
             )
         else:
-            self._jobs.put((job, future))
+            self._jobs.put(_Waiting(job, future))
         return future
 
     async def run(self, job: Callable[[Txn], T]) -> T:
@@ -172,291 +185,67 @@ class Ledger:
         self._thread.join()
         os.close(self._lock)
 
+    # The writer's thread.
+
     def _work(self) -> None:
-        first = self._jobs.get()
-        if first is None:
-            return
         try:
-            self._open()
+            self._committer.open()
         except BaseException as error:
-            self._roll_back_opening()
-            first[1].set_exception(_opening_failed(error))
+            self._opened.set_exception(error)
             return
-        first[1].set_result(None)
-        while True:
-            item = self._next()
-            if item is None:
-                break
-            self._run(*item)
-        self._shut()
+        self._opened.set_result(None)
+        while (first := self._next()) is not None:
+            self._serve(first)
+        self._committer.close()
 
-    def _roll_back_opening(self) -> None:
-        """What a migration began is forgotten with the connection; the file stays as it was."""
-        for conn in (self._conn, self._blobs):
-            if conn is not None:
-                with contextlib.suppress(sqlite3.Error):
-                    conn.close()
-
-    def _next(self) -> tuple[Callable[[Txn], Any], Future[Any]] | None:
-        while True:
+    def _next(self) -> _Waiting | None:
+        """The next job, however long it takes; None once the ledger is to close."""
+        while not self._ends:
             try:
-                return self._jobs.get(timeout=HEAD_EVERY_S if self._dirty_since is not None else None)
+                return self._jobs.get(timeout=HEAD_EVERY_S if self._committer.is_dirty else None)
             except queue.Empty:
-                self._sync_head(force=False)
+                self._committer.idle()
+        return None
 
-    def _open(self) -> None:
-        version = database.read_version(self.home / database.LEDGER)
-        self._conn = database.connect(self.home / database.LEDGER)
-        self._migrated = database.migrate(self._conn, self.home / database.LEDGER, version)
-        self._blobs = database.open_blobs(self.home / database.BLOBS)
-        mend = self._mend
-        chain = open_chain(self.home, self._conn, trusts_heads=mend is None or mend.rollback is None)
-        signer = mend.log if mend is not None else None
-        if signer is None:
-            signer = settle_log_key(self.home, chain.origin, chain.log_vkey)
-        self.origin, self.genesis = chain.origin, chain.genesis
-        self._tree = chain.tree
-        self._tail = Tail(
-            chain.tree.size, chain.prev, chain.epoch, chain.ts, chain.mono, chain.boot, signer, chain.ts
-        )  # fmt: skip
-        drop_orphans(self._blobs, chain.commits)
-        self._head = HeadFile(self.home / "head")
-        self.epoch = chain.epoch
-        self._begin_epoch(chain.clean, chain.epoch)
-        self._rotated_at = self._tail.ts
-
-    def _begin_epoch(self, clean: bool, previous: int) -> None:
-        conn = self._conn
-        following = self._new_key()
-
-        def job(txn: Txn) -> None:
-            conn.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(previous + 1),))
-            if self._mend is not None:
-                self._mend.write(txn)
-            data = {
-                "app": self._app,
-                "previous_clean": clean,
-                "sqlite": sqlite3.sqlite_version,
-                "wal_reset_fixed": database.wal_reset_fixed(),
-            }
-            txn.line("epoch.open", "system:daemon", data)
-            txn.rotate(following)
-            if not clean:
-                runs = conn.execute(
-                    "SELECT count(*) FROM run WHERE state IN ('starting','running','parked')"
-                ).fetchone()[0]
-                size = txn.tail.size
-                txn.line(
-                    "recovery", "system:daemon", {"from_epoch": previous, "open_runs": runs, "size": size}
-                )
-            for old, new, sha256 in self._migrated:
-                txn.line("schema.migrate", "system:daemon", {"from": old, "sha256": sha256, "to": new})
-
-        self._transact(job, fenced=False)
-        self.epoch = previous + 1
-        if self._mend is not None and self._mend.rollback is not None:
-            self._forget_heads(int(self._mend.rollback[1]["to_size"]))
-
-    def _forget_heads(self, kept: int) -> None:
-        """Only after COMMIT: before it the older copy must not open without the owner."""
-        forget_heads(self.home, kept, self.size)
-        self._head.close()
-        self._head = HeadFile(self.home / "head")
-        self._head.write(Head(self.size, self.root))
-        self._head.sync()
-
-    def _new_key(self) -> Signer:
-        """A fresh log key, durable as `.next` before any line names it."""
-        path = self.home / "log.key.next"
-        path.unlink(missing_ok=True)
-        key = keys.new_key()
-        keys.write_open(path, key)
-        return Signer(self.origin, key)
-
-    def _run(self, job: Callable[[Txn], Any], future: Future[Any]) -> None:
-        if not future.set_running_or_notify_cancel():
+    def _serve(self, first: _Waiting) -> None:
+        """Commit a job, and with it those that wait by the time it is done; then answer them."""
+        served = [first]
+        if not first.future.set_running_or_notify_cancel():
             return
         try:
-            if self.latched:
-                raise TryAgain(
-                    "LEDGER_LATCHED", "the disk failed; nothing more is written.", "Restart the daemon."
-                )
-            self._rotate_daily()
-            self._halt_behind()
-            value = self._transact(job)
+            self._committer.prepare()
+            with self._committer.group() as group:
+                latest = time.monotonic() + GROUP_S
+                _attempt(first, group)
+                while group.is_open and len(served) < GROUP_JOBS and time.monotonic() < latest:
+                    item = self._waiting()
+                    if item is None:
+                        break
+                    if item.future.set_running_or_notify_cancel():
+                        served.append(item)
+                        _attempt(item, group)
         except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(value)
+            for item in served:
+                item.error = error
+        for item in served:
+            if item.error is not None:
+                item.future.set_exception(item.error)
+            else:
+                item.future.set_result(item.value)
 
-    def _rotate_daily(self) -> None:
-        if self._clock().wall_us - self._rotated_at > ROTATE_EVERY_US:
-            following = self._new_key()
-            self._transact(lambda txn: txn.rotate(following))
-            self._rotated_at = self._tail.ts
+    def _waiting(self) -> _Waiting | None:
+        if self._jobs.empty():
+            return None
+        item = self._jobs.get()
+        self._ends = item is None
+        return item
 
-    def _halt_behind(self) -> None:
-        """A clock far behind the record dates nothing rightly: everything halts, once per set-back, before the job."""
-        behind = self._tail.ts - self._clock().wall_us
-        if behind <= MAX_BEHIND_US:
-            self._told_behind = 0
-        elif behind > self._told_behind + MAX_BEHIND_US:
-            self._told_behind = behind
-            self._transact(_halt_for_clock(behind))
-            if self.on_clock_behind is not None:
-                self.on_clock_behind(behind)
 
-    def _transact(self, job: Callable[[Txn], T], *, fenced: bool = True) -> T:
-        conn = self._conn
-        reading = self._clock()
-        now = max(reading.wall_us, self._tail.ts)
-        context = LedgerContext(conn, self.origin, self._tree)
-        txn = Txn(conn, self._tail, context, now, reading, texts=self._texts, blob_conn=self._blobs)
-        with txn.held:
-            value = self._commit(job, txn, fenced=fenced)
-        self._committed(txn)
-        return value
-
-    def _commit(self, job: Callable[[Txn], T], txn: Txn, *, fenced: bool) -> T:
-        conn = self._conn
-        try:
-            if not conn.in_transaction:  # a migration has opened the epoch's transaction already
-                conn.execute("BEGIN IMMEDIATE")
-            if fenced:
-                found = conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
-                if found is None or found[0] != str(self.epoch):
-                    self.latched = True
-                    raise EpochFenced("EPOCH_FENCED", "another daemon took this ledger.", "End this process.")
-            value = job(txn)
-            # Durable before the line that names it; one sync for all blobs of the step.
-            if txn.blobs and self._blobs is not None:
-                store(self._blobs, txn.blobs)
-            conn.execute("COMMIT")
-        except BaseException as error:
-            self._roll_back()
-            if is_latching(error):
-                self.latched = True
-                raise _disk_failed("written", error) from error
+def _attempt(item: _Waiting, group: Group) -> None:
+    try:
+        item.value = group.attempt(item.job)
+    except BaseException as error:
+        if group.is_lost(error):
             raise
-        return value
-
-    def _roll_back(self) -> None:
-        try:
-            if self._conn.in_transaction:
-                self._conn.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            self.latched = True
-            sys.stderr.write(f"rollback failed: {error}\n")
-
-    def _committed(self, txn: Txn) -> None:
-        for leaf in txn.leaves:
-            self._tree.append(leaf)
-        self._tail = txn.tail
-        txn.committed()
-        try:
-            if txn.rotated:
-                os.replace(self.home / "log.key.next", self.home / "log.key")
-                keys.sync_directory(self.home)
-            if txn.erased and self._blobs is not None:
-                self._blobs.executemany("DELETE FROM blob WHERE name = ?", [(name,) for name in txn.erased])
-                self._blobs.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            if not txn.leaves:
-                return
-            self.size, self.root = self._tree.size, self._tree.root()
-            self._head.write(Head(self.size, self.root))
-            if self._dirty_since is None:
-                self._dirty_since = time.monotonic()
-            self._sync_head(force=txn.publish)
-        except (OSError, sqlite3.Error) as error:
-            # The transaction stands; what could not follow it does after the restart.
-            self.latched = True
-            sys.stderr.write(f"ledger latched after commit: {error}\n")
-        if self.on_commit is not None:
-            try:
-                self.on_commit(self.size, self.root)
-            except Exception as error:  # the listener's fault must not undo what is committed
-                sys.stderr.write(f"commit listener failed: {error!r}\n")
-
-    def _sync_head(self, *, force: bool) -> None:
-        now = time.monotonic()
-        if self._dirty_since is None or not (force or now - self._dirty_since >= HEAD_EVERY_S):
-            return
-        note = Checkpoint(self.origin, self.size, self.root).sign(self._tail.signer)
-        self._head.sync()
-        replace_file(self.home / "head.checkpoint", note)
-        self._dirty_since = None
-        if force or now - self._published[1] >= CHECKPOINT_EVERY_S:
-            directory = self.home / "checkpoints"
-            directory.mkdir(mode=0o700, exist_ok=True)
-            replace_file(directory / str(self.size), note)
-            self._published = (self.size, now)
-
-    def _shut(self) -> None:
-        try:
-            if not self.latched:
-                self._sync_head(force=True)
-        except OSError:
-            self.latched = True
-        for conn in (self._conn, self._blobs):
-            if conn is not None:
-                conn.close()
-        self._head.close()
-
-
-def take_lock(home: Path) -> int:
-    """The home's exclusive lock. Raises Refused (exit 4) while another process holds it."""
-    if not (home / database.LEDGER).exists():
-        raise Refused("NO_LEDGER", f"{home} holds no ledger.", "Run 'inalpha init'.", exit_code=78)
-    keys.check_private(home)
-    handle = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise Refused(
-            "LEDGER_LOCKED", f"a daemon already runs on {home}.", "'inalpha status' names it."
-        ) from error
-    return handle
-
-
-def _halt_for_clock(behind_us: int) -> Callable[[Txn], None]:
-    def job(txn: Txn) -> None:
-        sql = "SELECT 1 FROM halt WHERE scope_key = 'all' AND state IN ('HALTED', 'KILLED')"
-        if txn.conn.execute(sql).fetchone() is None:
-            reason = txn.commit_text(f"the clock is {behind_us // 1_000_000} s behind the record")
-            data = {"account": None, "reason_commit": reason, "run": None, "scope": "all", "state": "HALTED"}
-            txn.line("halt.set", "system:daemon", data)
-
-    return job
-
-
-def is_latching(error: BaseException) -> bool:
-    """Whether the disk, not the rules, said no."""
-    if isinstance(error, sqlite3.Error):
-        name = getattr(error, "sqlite_errorname", "") or ""
-        return any(name.startswith(f"SQLITE_{word}") for word in _LATCHING)
-    return isinstance(error, OSError) and error.errno in _DISK_ERRORS
-
-
-def _opening_failed(error: BaseException) -> BaseException:
-    """A spoiled file is the auditor's affair, a failing disk the operator's; the rest stays as it is."""
-    if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return IntegrityError("LEDGER_DAMAGED", f"the file cannot be read: {error}.", "Restore a backup.")
-    return _disk_failed("opened", error) if is_latching(error) else error
-
-
-def _disk_failed(what: str, error: BaseException) -> TryAgain:
-    return TryAgain("LEDGER_LATCHED", f"the ledger cannot be {what}: {error}.", "Mend the disk, restart.")
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Atomic and durable: temporary file, fsync, rename, directory fsync."""
-    temporary = path.with_name(path.name + ".part")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(handle, data)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    os.replace(temporary, path)
-    keys.sync_directory(path.parent)
+        # Told after COMMIT like the others: it may rest on what a job before it did.
+        item.error = error

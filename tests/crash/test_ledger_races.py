@@ -16,10 +16,10 @@ from support.ledger_story import ACCOUNT, Story
 from inalpha.audit.fold import plans as fold_plans
 from inalpha.audit.verify import verify
 from inalpha.execution import lines, plans
-from inalpha.ledger import writer
+from inalpha.ledger import lock
+from inalpha.ledger.committer import EpochFenced
 from inalpha.ledger.readers import open_reader, size
 from inalpha.ledger.txn import Txn
-from inalpha.ledger.writer import EpochFenced
 from inalpha.model.errors import InalphaError
 
 SEED, ROUNDS = 23, 12
@@ -148,13 +148,13 @@ def test_without_its_two_checks_a_plan_is_decided_twice(
         story.do(acts["reject"])
     report = verify(story.home, story.genesis)
     assert report.failures["I15"].seq == size(open_reader(story.home)) - 1
-    story.ledger.latched = True  # nothing more may be written to it
+    story.ledger._committer.latched = True  # nothing more may be written to it
 
 
 def test_two_writers_past_the_lock_are_told_apart_by_the_epoch(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(lock.fcntl, "flock", lambda *_: None)
     second = Story(story.home, story.clock).open()
     second.do(note)
     before = size(open_reader(story.home))
@@ -171,14 +171,14 @@ def test_without_lock_and_fence_the_row_number_still_holds_two_writers_apart(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither lock nor epoch: both continue from one line, and the table takes one of them."""
-    monkeypatch.setattr(writer.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(lock.fcntl, "flock", lambda *_: None)
     second = Story(story.home, story.clock).open()
     second.do(note)
     before = size(open_reader(story.home))
-    story.ledger.epoch = second.ledger.epoch
+    story.ledger._committer.epoch = second.ledger.epoch
     with pytest.raises(sqlite3.IntegrityError, match=r"append-only|UNIQUE"):
         story.do(note)
     assert size(open_reader(story.home)) == before
     assert verify(story.home, story.genesis).passed
-    story.ledger.latched = True
+    story.ledger._committer.latched = True
     second.close()

@@ -17,7 +17,8 @@ from typing import Any
 import apsw
 
 from inalpha.audit.head import SLOT, Head, HeadFile, encode_slot
-from inalpha.ledger import database, writer
+from inalpha.ledger import database
+from inalpha.ledger import disk as files
 
 SECTOR = 512
 DATABASES = ("ledger.db", "ledger.db-wal", "blobs.db", "blobs.db-wal")
@@ -115,7 +116,7 @@ def recorded(synchronous: str, checkpoint_pages: int) -> Iterator[Recorder]:
     """While it is open, each ledger runs on the recording disk. synchronous: FULL, or NORMAL as the control."""
     record = Recorder()
     disk = _Disk(record)
-    connect, replace, write_head = database.connect, writer.replace_file, HeadFile.write
+    connect, replace, write_head = database.connect, files.replace_file, HeadFile.write
 
     def connected(path: Path) -> Any:
         conn: Any = _Connection(path, synchronous, checkpoint_pages)
@@ -132,11 +133,11 @@ def recorded(synchronous: str, checkpoint_pages: int) -> Iterator[Recorder]:
         record.note("head", "head", self._next * SLOT, encode_slot(head))
         write_head(self, head)
 
-    database.connect, writer.replace_file, HeadFile.write = connected, replaced, wrote  # type: ignore[assignment,method-assign]
+    database.connect, files.replace_file, HeadFile.write = connected, replaced, wrote  # type: ignore[assignment,method-assign]
     try:
         yield record
     finally:
-        database.connect, writer.replace_file, HeadFile.write = connect, replace, write_head  # type: ignore[method-assign]
+        database.connect, files.replace_file, HeadFile.write = connect, replace, write_head  # type: ignore[method-assign]
         disk.unregister()
 
 

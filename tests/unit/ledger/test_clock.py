@@ -9,7 +9,7 @@ from support.forgery import events_of
 from support.ledger_story import Story
 
 from inalpha.audit.verify import verify
-from inalpha.ledger import writer
+from inalpha.ledger import committer
 from inalpha.model.errors import Refused
 
 REFUSAL = {"code": "X", "command": "y", "count": 1, "principal": "op:anna"}
@@ -49,7 +49,7 @@ def test_clock_behind_the_record_halts_before_the_next_order(tmp_path: Path) -> 
 
 
 def test_without_the_check_the_order_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "MAX_BEHIND_US", 10**15)
+    monkeypatch.setattr(committer, "MAX_BEHIND_US", 10**15)
     story, run = running(tmp_path)
     story.clock.wall_us -= 3_600_000_000
     order(story, run)

@@ -18,11 +18,12 @@ from inalpha.audit import keys
 from inalpha.audit.gate import GateRefused
 from inalpha.audit.notes import SigningKey
 from inalpha.audit.verify import verify
-from inalpha.ledger import database, writer
+from inalpha.ledger import committer, database
+from inalpha.ledger.committer import EpochFenced
 from inalpha.ledger.projections import Violation
 from inalpha.ledger.readers import lines, open_reader, read_blob, read_text, size
 from inalpha.ledger.txn import Txn
-from inalpha.ledger.writer import EpochFenced, Ledger
+from inalpha.ledger.writer import Ledger
 from inalpha.model.errors import ConfigError, InalphaError, IntegrityError, Refused, TryAgain
 
 REFUSAL = {"code": "X", "command": "y", "count": 1, "principal": "op:anna"}
@@ -104,7 +105,7 @@ def test_gate_is_checked_by_the_line_itself(story: Story) -> None:
     with pytest.raises(GateRefused, match="GATE_REPLAYED"):
         story.do(lambda txn: txn.line("account.deposit", "op:anna", data, gate=signed))
     stranger = keys.operator_name(story.ledger.origin, "anna")
-    forged = story.gate("account.deposit", data, signer=writer.Signer(stranger, SigningKey(b"x" * 32)))
+    forged = story.gate("account.deposit", data, signer=committer.Signer(stranger, SigningKey(b"x" * 32)))
     with pytest.raises(GateRefused, match="GATE_UNKNOWN_KEY"):
         story.do(lambda txn: txn.line("account.deposit", "op:anna", data, gate=forged))
 
@@ -276,7 +277,7 @@ def test_wall_clock_steps_are_recorded(tmp_path: Path) -> None:
 
 def test_each_day_takes_a_new_log_key(story: Story) -> None:
     before = (story.home / "log.key").read_bytes()
-    story.clock.advance(writer.ROTATE_EVERY_US + 1)
+    story.clock.advance(committer.ROTATE_EVERY_US + 1)
     story.do(note)
     assert (story.home / "log.key").read_bytes() != before
     assert not (story.home / "log.key.next").exists()

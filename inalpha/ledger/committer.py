@@ -1,0 +1,361 @@
+"""The read-write side of a ledger, used by the writer's thread alone: opens it, commits groups of jobs, publishes.
+
+Jobs that wait at the same time share one COMMIT, and with it one sync of the disk; each runs in its own savepoint,
+so what one of them raises undoes that one alone. Nothing is answered before the COMMIT of its group has returned.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from inalpha.audit import keys, merkle
+from inalpha.audit.checkpoint import Checkpoint
+from inalpha.audit.context import LedgerContext
+from inalpha.audit.head import Head, HeadFile
+from inalpha.audit.notes import Signer
+from inalpha.ledger import database, disk
+from inalpha.ledger.blobs import KnownTexts, drop_orphans, store
+from inalpha.ledger.clock import Clock
+from inalpha.ledger.mend import Mend, forget_heads
+from inalpha.ledger.startup import open_chain, settle_log_key
+from inalpha.ledger.txn import Tail, Txn
+from inalpha.model.errors import InalphaError
+
+T = TypeVar("T")
+Job = Callable[[Txn], Any]
+
+CHECKPOINT_EVERY_S = 60.0
+HEAD_EVERY_S = 1.0
+MAX_BEHIND_US = 5_000_000
+ROTATE_EVERY_US = 86_400_000_000
+# A longer WAL than SQLite's own 1,000 pages saves no more than 3 % of the writes.
+_TEMPORARY = "PRAGMA temp_store = MEMORY"  # a savepoint's undo pages are no business of the disk
+
+
+class EpochFenced(InalphaError):
+    """Another daemon has taken the ledger; this one must end."""
+
+    exit_code = 4
+
+
+class Committer:
+    """The connections, the tree and the tail of an open ledger.
+
+    on_commit(size, root): after each COMMIT with lines. on_clock_behind(us): the host's clock was found behind
+    the record and all was halted.
+    """
+
+    def __init__(self, home: Path, clock: Clock, app: str, mend: Mend | None) -> None:
+        self.home = home
+        self.on_commit: Callable[[int, bytes], None] | None = None
+        self.on_clock_behind: Callable[[int], None] | None = None
+        self.latched = False
+        self.origin = ""
+        self.genesis = ""
+        self.epoch = 0
+        self.size = 0
+        self.root = merkle.EMPTY_ROOT
+        self._clock = clock
+        self._app = app
+        self._mend = mend
+        self._dirty_since: float | None = None
+        self._published: tuple[int, float] = (0, 0.0)
+        self._told_behind = 0
+        self._texts = KnownTexts()
+        self._conn: sqlite3.Connection = None  # type: ignore[assignment]  # the writer's thread opens it
+        self._blobs: sqlite3.Connection = None  # type: ignore[assignment]
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether a signed checkpoint of the last lines is still owed."""
+        return self._dirty_since is not None
+
+    # Opening and closing.
+
+    def open(self) -> None:
+        """Check all that is there and begin the next epoch. What it raises leaves the files as they were."""
+        try:
+            self._open()
+        except BaseException as error:
+            # What a migration began is forgotten with the connection.
+            for conn in (self._conn, self._blobs):
+                if conn is not None:
+                    with suppress(sqlite3.Error):
+                        conn.close()
+            raise disk.opening_failed(error) from error
+
+    def _open(self) -> None:
+        version = database.read_version(self.home / database.LEDGER)
+        self._conn = database.connect(self.home / database.LEDGER)
+        self._conn.execute(_TEMPORARY)
+        migrated = database.migrate(self._conn, self.home / database.LEDGER, version)
+        self._blobs = database.open_blobs(self.home / database.BLOBS)
+        mend = self._mend
+        chain = open_chain(self.home, self._conn, trusts_heads=mend is None or mend.rollback is None)
+        signer = mend.log if mend is not None else None
+        if signer is None:
+            signer = settle_log_key(self.home, chain.origin, chain.log_vkey)
+        self.origin, self.genesis = chain.origin, chain.genesis
+        self._tree = chain.tree
+        self._tail = Tail(
+            chain.tree.size, chain.prev, chain.epoch, chain.ts, chain.mono, chain.boot, signer, chain.ts
+        )  # fmt: skip
+        drop_orphans(self._blobs, chain.commits)
+        self._head = HeadFile(self.home / "head")
+        self._begin_epoch(chain.clean, chain.epoch, migrated)
+        self._rotated_at = self._tail.ts
+
+    def _begin_epoch(self, clean: bool, previous: int, migrated: list[tuple[int, int, str]]) -> None:
+        conn = self._conn
+        following = self._new_key()
+
+        def job(txn: Txn) -> None:
+            conn.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(previous + 1),))
+            if self._mend is not None:
+                self._mend.write(txn)
+            data = {
+                "app": self._app,
+                "previous_clean": clean,
+                "sqlite": sqlite3.sqlite_version,
+                "wal_reset_fixed": database.wal_reset_fixed(),
+            }
+            txn.line("epoch.open", "system:daemon", data)
+            txn.rotate(following)
+            if not clean:
+                runs = conn.execute(
+                    "SELECT count(*) FROM run WHERE state IN ('starting','running','parked')"
+                ).fetchone()[0]
+                size = txn.tail.size
+                txn.line(
+                    "recovery", "system:daemon", {"from_epoch": previous, "open_runs": runs, "size": size}
+                )
+            for old, new, sha256 in migrated:
+                txn.line("schema.migrate", "system:daemon", {"from": old, "sha256": sha256, "to": new})
+
+        with self.group(fenced=False) as group:
+            group.attempt(job)
+        self.epoch = previous + 1
+        if self._mend is not None and self._mend.rollback is not None:
+            self._forget_heads(int(self._mend.rollback[1]["to_size"]))
+
+    def _forget_heads(self, kept: int) -> None:
+        """Only after COMMIT: before it the older copy must not open without the owner."""
+        forget_heads(self.home, kept, self.size)
+        self._head.close()
+        self._head = HeadFile(self.home / "head")
+        self._head.write(Head(self.size, self.root))
+        self._head.sync()
+
+    def close(self) -> None:
+        """The last checkpoint, unless the disk has failed."""
+        try:
+            if not self.latched:
+                self.sync_head(force=True)
+        except OSError:
+            self.latched = True
+        self._conn.close()
+        self._blobs.close()
+        self._head.close()
+
+    # What comes before a group.
+
+    def prepare(self) -> None:
+        """Turn the log key daily, and halt all when the clock has fallen behind. Raises when latched."""
+        if self.latched:
+            raise disk.latched()
+        now = self._clock().wall_us
+        if now - self._rotated_at > ROTATE_EVERY_US:
+            following = self._new_key()
+            with self.group() as group:
+                group.attempt(lambda txn: txn.rotate(following))
+            self._rotated_at = self._tail.ts
+        self._halt_behind(self._tail.ts - now)
+
+    def _new_key(self) -> Signer:
+        """A fresh log key, durable as `.next` before any line names it."""
+        path = self.home / "log.key.next"
+        path.unlink(missing_ok=True)
+        key = keys.new_key()
+        keys.write_open(path, key)
+        return Signer(self.origin, key)
+
+    def _halt_behind(self, behind: int) -> None:
+        """A clock far behind the record dates nothing rightly: everything halts, once per set-back."""
+        if behind <= MAX_BEHIND_US:
+            self._told_behind = 0
+        elif behind > self._told_behind + MAX_BEHIND_US:
+            self._told_behind = behind
+            with self.group() as group:
+                group.attempt(_halt_for_clock(behind))
+            if self.on_clock_behind is not None:
+                self.on_clock_behind(behind)
+
+    # A group and what follows it.
+
+    @contextmanager
+    def group(self, *, fenced: bool = True) -> Iterator[Group]:
+        """Jobs attempted inside are committed when the block ends; whatever it raises undoes all of them."""
+        conn = self._conn
+        group = Group(conn, self._begin)
+        with group.held:
+            try:
+                if not conn.in_transaction:  # a migration has opened the epoch's transaction already
+                    conn.execute("BEGIN IMMEDIATE")
+                if fenced:
+                    self._check_epoch()
+                yield group
+                if not group.is_open:
+                    self._roll_back()
+                    return
+                # Durable before the lines that name them; one sync for all blobs of the group.
+                blobs = [blob for txn in group.done for blob in txn.blobs]
+                if blobs:
+                    store(self._blobs, blobs)
+                conn.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if disk.is_latching(error):
+                    self.latched = True
+                    raise disk.disk_failed("written", error) from error
+                raise
+        for txn in group.done:
+            self._committed(txn)
+        self._follow(group.done)
+
+    def _begin(self, before: Txn | None) -> Txn:
+        """A job's view of the ledger: what is committed, and what the jobs before it in its group have done."""
+        reading = self._clock()
+        tail = self._tail if before is None else before.tail
+        context = LedgerContext(self._conn, self.origin, self._tree)
+        now = max(reading.wall_us, tail.ts)
+        return Txn(self._conn, tail, context, now, reading, texts=self._texts, blob_conn=self._blobs)
+
+    def _check_epoch(self) -> None:
+        found = self._conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+        if found is None or found[0] != str(self.epoch):
+            self.latched = True
+            raise EpochFenced("EPOCH_FENCED", "another daemon took this ledger.", "End this process.")
+
+    def _roll_back(self) -> None:
+        try:
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            self.latched = True
+            sys.stderr.write(f"rollback failed: {error}\n")
+
+    def _committed(self, txn: Txn) -> None:
+        for leaf in txn.leaves:
+            self._tree.append(leaf)
+        self._tail = txn.tail
+        txn.committed()
+
+    def _follow(self, done: list[Txn]) -> None:
+        """Files that follow a COMMIT: the log key's new name, erased texts, the head, a checkpoint."""
+        try:
+            if any(txn.rotated for txn in done):
+                os.replace(self.home / "log.key.next", self.home / "log.key")
+                keys.sync_directory(self.home)
+            erased = [(name,) for txn in done for name in txn.erased]
+            if erased:
+                self._blobs.executemany("DELETE FROM blob WHERE name = ?", erased)
+                self._blobs.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not any(txn.leaves for txn in done):
+                return
+            self.size, self.root = self._tree.size, self._tree.root()
+            self._head.write(Head(self.size, self.root))
+            if self._dirty_since is None:
+                self._dirty_since = time.monotonic()
+            self.sync_head(force=any(txn.publish for txn in done))
+        except (OSError, sqlite3.Error) as error:
+            # The transaction stands; what could not follow it does after the restart.
+            self.latched = True
+            sys.stderr.write(f"ledger latched after commit: {error}\n")
+        if self.on_commit is not None:
+            try:
+                self.on_commit(self.size, self.root)
+            except Exception as error:  # the listener's fault must not undo what is committed
+                sys.stderr.write(f"commit listener failed: {error!r}\n")
+
+    def idle(self) -> None:
+        """What is due while nothing waits."""
+        try:
+            self.sync_head(force=False)
+        except OSError as error:
+            self.latched = True
+            sys.stderr.write(f"ledger latched: {error}\n")
+
+    def sync_head(self, *, force: bool) -> None:
+        """Once a second, and at gates and stops: the signed checkpoint beside the ledger; each minute a kept copy."""
+        now = time.monotonic()
+        if self._dirty_since is None or not (force or now - self._dirty_since >= HEAD_EVERY_S):
+            return
+        note = Checkpoint(self.origin, self.size, self.root).sign(self._tail.signer)
+        self._head.sync()
+        disk.replace_file(self.home / "head.checkpoint", note)
+        self._dirty_since = None
+        if force or now - self._published[1] >= CHECKPOINT_EVERY_S:
+            directory = self.home / "checkpoints"
+            directory.mkdir(mode=0o700, exist_ok=True)
+            disk.replace_file(directory / str(self.size), note)
+            self._published = (self.size, now)
+
+
+class Group:
+    """The jobs of one COMMIT.
+
+    done: the transactions of those that succeeded, in order. is_open: whether more may be attempted.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, begin: Callable[[Txn | None], Txn]) -> None:
+        self.done: list[Txn] = []
+        self.is_open = True
+        self.held = ExitStack()
+        self._conn = conn
+        self._begin = begin
+
+    def attempt(self, job: Callable[[Txn], T]) -> T:
+        """Run a job after those before it. What it raises is undone alone; see `is_lost` for when it cannot be."""
+        conn, first = self._conn, not self.done
+        if not first:
+            conn.execute("SAVEPOINT job")
+        txn = self._begin(None if first else self.done[-1])
+        with ExitStack() as locks:
+            locks.push(txn.held)
+            try:
+                value = job(txn)
+            except BaseException as error:
+                if first:  # nothing before it to save: the whole goes, and with it the group
+                    self.is_open = False
+                    self.held.push(locks.pop_all())
+                elif not self.is_lost(error):
+                    conn.execute("ROLLBACK TO job")
+                    conn.execute("RELEASE job")
+                raise
+            if not first:
+                conn.execute("RELEASE job")
+            self.done.append(txn)
+            self.held.push(locks.pop_all())
+        return value
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Whether the error of one job takes the others with it: the disk failed, or SQLite gave up the transaction."""
+        return disk.is_latching(error) or (bool(self.done) and not self._conn.in_transaction)
+
+
+def _halt_for_clock(behind_us: int) -> Callable[[Txn], None]:
+    def job(txn: Txn) -> None:
+        sql = "SELECT 1 FROM halt WHERE scope_key = 'all' AND state IN ('HALTED', 'KILLED')"
+        if txn.conn.execute(sql).fetchone() is None:
+            reason = txn.commit_text(f"the clock is {behind_us // 1_000_000} s behind the record")
+            data = {"account": None, "reason_commit": reason, "run": None, "scope": "all", "state": "HALTED"}
+            txn.line("halt.set", "system:daemon", data)
+
+    return job
