@@ -27,7 +27,7 @@ from inalpha.cli.recover import apply
 from inalpha.client.operator import choose_operator, needs_passphrase
 from inalpha.ledger import backup as backups
 from inalpha.ledger import mend, readers
-from inalpha.ledger.writer import take_lock
+from inalpha.ledger.lock import take_lock
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.home import Home
