@@ -39,9 +39,12 @@ class EventError(ValueError):
     """The bytes are not a line, or the line's form is not allowed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
-    """One line's content. gate, gate2 and proposal: full note texts, None where the kind carries none."""
+    """One line's content. gate, gate2 and proposal: full note texts, None where the kind carries none.
+
+    Nothing changes one once it is made; it is not frozen, as that triples what making one costs.
+    """
 
     log: str
     seq: int
@@ -58,7 +61,7 @@ class Event:
     proposal: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SignedEvent:
     """A parsed entry: the event, the two signed lines and the signature over them, not verified yet."""
 

@@ -235,7 +235,9 @@ class Committer:
         tail = self._tail if before is None else before.tail
         context = LedgerContext(self._conn, self.origin, self._tree)
         now = max(reading.wall_us, tail.ts)
-        return Txn(self._conn, tail, context, now, reading, texts=self._texts, blob_conn=self._blobs)
+        txn = Txn(self._conn, tail, context, now, reading, texts=self._texts, blob_conn=self._blobs)
+        txn.epoch_began = self.epoch > 0
+        return txn
 
     def _check_epoch(self) -> None:
         found = self._conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()

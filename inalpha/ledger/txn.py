@@ -18,7 +18,7 @@ from inalpha.audit.fold.apply import apply
 from inalpha.audit.fold.base import last_number
 from inalpha.audit.gate import GateRefused, verify_gate, verify_proposal
 from inalpha.audit.notes import Signer
-from inalpha.audit.schema import TWO_PERSON, gate_role
+from inalpha.audit.schema import TWO_PERSON
 from inalpha.ledger.blobs import KnownTexts
 from inalpha.ledger.clock import Reading
 from inalpha.model.errors import InalphaError
@@ -29,9 +29,9 @@ T = TypeVar("T")
 MAX_DRIFT_US = 900_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tail:
-    """Where the chain stands: the state that a rollback forgets.
+    """Where the chain stands: the state that a rollback forgets. Each line makes a new one.
 
     wall: the host's clock at the last line; behind ts once it was set back.
     """
@@ -51,6 +51,7 @@ class Txn:
     """Lines and rows of one transaction; all of it commits, or none.
 
     conn: for journal, outbox and reply rows. now_us: the ledger's time, never before an earlier line's.
+    epoch_began: the lines that begin an epoch are committed.
     """
 
     conn: sqlite3.Connection
@@ -62,6 +63,7 @@ class Txn:
     blobs: list[tuple[str, str, bytes | None, bytes]] = field(default_factory=list)
     erased: list[str] = field(default_factory=list)
     publish: bool = False
+    epoch_began: bool = True
     rotated: bool = False
     blob_conn: sqlite3.Connection | None = None
     held: ExitStack = field(default_factory=ExitStack)
@@ -196,9 +198,9 @@ class Txn:
         entry = sign_event(event, self.tail.signer)
         leaf = merkle.leaf_hash(entry)
         self.conn.execute("INSERT INTO ev VALUES (?, ?, ?)", (event.seq, entry, leaf))
-        apply(self.conn, event, nonces)
+        apply(self.conn, event, nonces, recovered=self.epoch_began)
         self.leaves.append(leaf)
-        if gate_role(event.kind, event.actor, event.data) or event.kind in ("run.stop", "epoch.close"):
+        if event.gate is not None or event.kind in ("run.stop", "epoch.close"):
             self.publish = True
         self.tail = Tail(
             event.seq + 1,

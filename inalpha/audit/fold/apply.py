@@ -65,12 +65,17 @@ FOLDS: Mapping[str, Fold] = {
 }
 
 
-def apply(conn: sqlite3.Connection, event: Event, nonces: Iterable[str] = ()) -> None:
-    """Fold one line. nonces: those of its notes. Raises Violation; the caller rolls back."""
+def apply(
+    conn: sqlite3.Connection, event: Event, nonces: Iterable[str] = (), *, recovered: bool = False
+) -> None:
+    """Fold one line. nonces: those of its notes. Raises Violation; the caller rolls back.
+
+    recovered: the caller's own epoch has begun whole, so that the record is not asked for it at each line.
+    """
     try:
         for nonce in nonces:
             conn.execute("INSERT INTO nonce VALUES (?, ?)", (nonce, event.seq))
-        if event.kind not in fold_keys.BEFORE_RECOVERY and event.seq:
+        if not recovered and event.kind not in fold_keys.BEFORE_RECOVERY and event.seq:
             require(get(conn, "recovering") != "1" or event.kind == "epoch.open", "I16", "no recovery line")
         FOLDS[event.kind](conn, event)
     except sqlite3.IntegrityError as error:
