@@ -46,7 +46,7 @@ async def hear_from_the_next_daemon(home: Installation, wanted: list[Any]) -> No
         with slots.take_slot(run_dir, "console") as slot:
             async with BusClient(str(run_dir / "bus.sock"), slot.identity, slot.token) as console:
                 await console.subscribe(topics.NOTICE, note)
-                while wanted not in heard:
+                while not any(kind == wanted[0] and set(wanted[1]) <= set(ids) for kind, ids in heard):
                     await asyncio.sleep(0.01)
         await starting
 

@@ -146,6 +146,8 @@ class FileSource:
     def poll(self) -> list[RawBar]:
         """Bars written since the last call. Raises DataError for an unreadable or a shortened file."""
         try:
+            if self._columns is not None and self.path.stat().st_size == self._offset:
+                return []  # most polls: not worth opening it
             with self.path.open("rb") as file:
                 file.seek(0, 2)
                 if file.tell() < self._offset:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from inalpha.daemon.outbox import MAX_WAITING, Outbox
+from inalpha.daemon.outbox import MAX_TOGETHER, MAX_WAITING, Outbox
 from inalpha.ledger.database import schema_text
 from inalpha.model.errors import TryAgain
 
@@ -27,10 +27,11 @@ def rows(txn: Any) -> list[int]:
 
 
 class Bus:
-    """Takes what is sent; is_down: acknowledges nothing."""
+    """Takes what is sent; is_down: acknowledges nothing. sent: the ids, in order."""
 
     def __init__(self) -> None:
-        self.sent: list[list[str]] = []
+        self.sent: list[str] = []
+        self.kinds: list[str] = []
         self.is_down = False
         self.tries = 0
 
@@ -38,7 +39,8 @@ class Bus:
         self.tries += 1
         if self.is_down:
             raise TryAgain("BUS_DOWN", "no broker")
-        self.sent.append(ids)
+        self.sent += ids
+        self.kinds.append(kind)
 
     async def until(self, outbox: Outbox, count: int) -> None:
         publishing = asyncio.create_task(outbox.publish(self.send))
@@ -49,9 +51,9 @@ class Bus:
         publishing.cancel()
 
 
-def put(outbox: Outbox, txn: Any, *names: str) -> None:
+def put(outbox: Outbox, txn: Any, *names: str, kind: str = "step") -> None:
     for name in names:
-        notice = ("step", [name])
+        notice = (kind, [name])
         outbox.ring(outbox.add(txn, notice), notice)
 
 
@@ -60,10 +62,22 @@ async def test_published_in_order_and_deleted_by_a_later_transaction(txn: Any) -
     put(outbox, txn, "a", "b", "c")
     assert rows(txn) == [1, 2, 3]
     await bus.until(outbox, 3)
-    assert bus.sent == [["a"], ["b"], ["c"]]
+    assert bus.sent == ["a", "b", "c"]
     assert rows(txn) == [1, 2, 3]  # no commit of its own
     put(outbox, txn, "d")
     assert rows(txn) == [4]
+
+
+async def test_neighbours_of_one_kind_ring_once_and_order_is_kept(txn: Any) -> None:
+    outbox, bus = Outbox(), Bus()
+    put(outbox, txn, *("ab" * MAX_TOGETHER), kind="step")
+    put(outbox, txn, "c", kind="halt")
+    put(outbox, txn, "d", kind="step")
+    await bus.until(outbox, 6)
+    assert bus.sent == ["a", "b", "a", "b", "c", "d"]
+    assert bus.kinds == ["step", "step", "halt", "step"]
+    put(outbox, txn, "e")
+    assert len(rows(txn)) == 1
 
 
 async def test_what_a_crash_left_is_published_first(txn: Any) -> None:
@@ -73,7 +87,7 @@ async def test_what_a_crash_left_is_published_first(txn: Any) -> None:
     after.load(txn)
     put(after, txn, "c")
     await bus.until(after, 3)
-    assert bus.sent == [["a"], ["b"], ["c"]]
+    assert bus.sent == ["a", "b", "c"]
 
 
 async def test_nothing_is_told_of_a_transaction_that_did_not_commit(txn: Any) -> None:
@@ -85,7 +99,7 @@ async def test_nothing_is_told_of_a_transaction_that_did_not_commit(txn: Any) ->
     txn.conn.execute("ROLLBACK")
     put(outbox, txn, "b")
     await bus.until(outbox, 2)
-    assert bus.sent == [["a"], ["b"]]
+    assert bus.sent == ["a", "b"]
     put(outbox, txn, "c")
     assert len(rows(txn)) == 1  # the roll-back of a deletion is made up for
 
@@ -102,13 +116,13 @@ async def test_bus_that_is_down_loses_nothing(txn: Any) -> None:
         while len(bus.sent) < 2:
             await asyncio.sleep(0.01)
     publishing.cancel()
-    assert bus.sent == [["a"], ["b"]]
+    assert bus.sent == ["a", "b"]
 
 
 async def test_long_silence_keeps_the_newest(txn: Any) -> None:
     outbox, bus = Outbox(), Bus()
     put(outbox, txn, *(str(n) for n in range(MAX_WAITING + 5)))
     await bus.until(outbox, MAX_WAITING)
-    assert bus.sent[-1] == [str(MAX_WAITING + 4)]
+    assert bus.sent[-1] == str(MAX_WAITING + 4)
     put(outbox, txn, "last")
     assert len(rows(txn)) == 1
