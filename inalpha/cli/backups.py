@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from inalpha.audit.keys import (
     make_private,
     operator_name,
     operator_path,
-    sync_directory,
 )
 from inalpha.cli.client import read_passphrase
 from inalpha.cli.main import home_of
@@ -27,6 +25,7 @@ from inalpha.cli.recover import apply
 from inalpha.client.operator import choose_operator, needs_passphrase
 from inalpha.ledger import backup as backups
 from inalpha.ledger import mend, readers
+from inalpha.ledger.leftovers import put_in_place, sweep, workplace
 from inalpha.ledger.lock import take_lock
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
@@ -80,24 +79,19 @@ def restore(
     """Make the home from FILE: verified, signed by the owner, HALTED; the present home is set aside."""
     home = Home.at(home_override) if home_override else ctx.obj
     lock = take_lock(home.root) if home.exists else None
-    fresh = Home(home.root.with_name(f"{home.root.name}.restoring-{os.getpid()}"))
+    for told in sweep(home.root):
+        click.echo(told, err=True)
     try:
-        backups.unpack(file, fresh.root)
-        backups.check(fresh.root)
-        _furnish(home, fresh, key_folder)
-        found = _sign(home, fresh, reason, operator, passphrase_file)
-        aside = None
-        if home.root.exists():
-            aside = home.root.with_name(
-                f"{home.root.name}.before-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
-            )
-            os.rename(home.root, aside)
-        os.rename(fresh.root, home.root)
-        sync_directory(home.root.parent)
+        with workplace(home.root.parent, f"{home.root.name}.restoring-") as place:
+            fresh = Home(place)
+            backups.unpack(file, fresh.root)
+            backups.check(fresh.root)
+            _furnish(home, fresh, key_folder)
+            found = _sign(home, fresh, reason, operator, passphrase_file)
+            aside = put_in_place(fresh.root, home.root)
     finally:
         if lock is not None:
             os.close(lock)
-        shutil.rmtree(fresh.root, ignore_errors=True)
     body = {**found, "home": str(home.root), "set_aside": str(aside) if aside else None}
     if as_json:
         emit_json(body)

@@ -24,6 +24,7 @@ from inalpha.cli.output import emit_json, iso, table
 from inalpha.daemon.config import Bus, load_config
 from inalpha.daemon.presence import find, start_ticks
 from inalpha.ledger import readers
+from inalpha.ledger.leftovers import leftovers
 from inalpha.model import latch
 from inalpha.model.errors import InalphaError, TryAgain
 from inalpha.model.home import Home
@@ -154,7 +155,8 @@ def doctor(ctx: click.Context, home_override: str | None, as_json: bool) -> None
     checks = [
         _python(), _sqlite(), _check("configuration", lambda: str(load_config(home.config) and "valid")),
         _check("risk rules", lambda: f"{load_rules(home.risk).active} controls active"),
-        _check("modes", lambda: _modes(home)), _keys(home), _disk(home), _broker(home), _latch(home), _sandbox(),
+        _check("modes", lambda: _modes(home)), _keys(home), _leftovers(home), _disk(home), _broker(home),
+        _latch(home), _sandbox(),
     ]  # fmt: skip
     failed = [check for check in checks if check["result"] == "fail"]
     if as_json:
@@ -206,6 +208,13 @@ def _keys(home: Home) -> dict[str, str]:
     return _result(
         "operator keys", result, f"open: {', '.join(opened)}", "Enrol a sealed key: inalpha operator add"
     )
+
+
+def _leftovers(home: Home) -> dict[str, str]:
+    found = [str(path) for path in leftovers(home.root)]
+    if not found:
+        return _result("leftovers", "ok", "none")
+    return _result("leftovers", "warn", ", ".join(found), "The next start of the daemon clears them away.")
 
 
 def _disk(home: Home) -> dict[str, str]:

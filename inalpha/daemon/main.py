@@ -29,6 +29,7 @@ from inalpha.daemon.hosting import HostChild
 from inalpha.daemon.logs import Log
 from inalpha.daemon.office import Office
 from inalpha.daemon.witnessing import watch_witnesses
+from inalpha.ledger.leftovers import sweep
 from inalpha.ledger.writer import Ledger
 from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, ConfigError, InalphaError
 from inalpha.model.home import Home
@@ -41,6 +42,8 @@ BUS_UNSOUND = "BUS_UNSOUND"
 def run_daemon(home: Home) -> int:
     """Supervise a home until SIGTERM. Answers the exit code; errors are on stderr as the command line's."""
     log = Log()
+    for told in sweep(home.root):
+        log("leftover", text=told)
     try:
         ledger = Ledger.open(home.root, app=f"inalpha {__version__}")
     except InalphaError as error:

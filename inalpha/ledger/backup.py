@@ -6,13 +6,12 @@ a reader, so the writer goes on; they are verified before the file gets its name
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import tarfile
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from inalpha.audit.head import Head, HeadFile
@@ -20,6 +19,7 @@ from inalpha.audit.keys import make_private, sync_directory
 from inalpha.audit.report import Report
 from inalpha.audit.verify import verify
 from inalpha.ledger.database import BLOBS, LEDGER
+from inalpha.ledger.leftovers import drop_parts, sweep, workplace
 from inalpha.model.errors import IntegrityError, Refused
 
 SIGNED = "head.checkpoint"
@@ -32,7 +32,8 @@ def back_up(home: Path, target: Path, progress: Progress | None = None) -> Repor
     """Write target. Raises IntegrityError, and leaves no file, when the copy does not verify."""
     if target.is_dir() or not target.absolute().parent.is_dir():
         raise Refused("BACKUP_FILE", f"{target} can be no file.", "Name a new file in a folder that exists.")
-    with _scratch(home) as copy:
+    sweep(home)
+    with workplace(home, "backup-") as copy:
         # In this order what one names is in the next: the head in the lines, the lines' texts in the blobs.
         for name in (SIGNED, *SETTINGS):
             if (home / name).exists():
@@ -40,9 +41,11 @@ def back_up(home: Path, target: Path, progress: Progress | None = None) -> Repor
         for name in (LEDGER, BLOBS):
             _copy(home / name, copy / name)
         report = check(copy, progress)
+        drop_parts(target)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             with temporary.open("xb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
                 os.fchmod(file.fileno(), 0o600)
                 with tarfile.open(fileobj=file, mode="w") as archive:
                     for name in (*NEEDED, *SETTINGS):
@@ -103,15 +106,6 @@ def check(directory: Path, progress: Progress | None = None) -> Report:
     head.sync()
     head.close()
     return report
-
-
-@contextmanager
-def _scratch(home: Path) -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="backup-", dir=home))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
 
 
 def _copy(source: Path, target: Path) -> None:
