@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from inalpha.execution import lines, plans
+from inalpha.kernel.costs import notional_e8
 from inalpha.kernel.decide import GUARD_N
 from inalpha.kernel.journal import bar_members, canonical
 from inalpha.kernel.records import CommandResult, Decision, Fill, JournalEntry, OrderEnd, StepResult
@@ -21,6 +22,7 @@ from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
 from inalpha.model.order import OrderState
 from inalpha.model.risk import Refusal
+from inalpha.risk.controls.base import reference_ticks
 
 RUNNER = "system:live_runner"
 RISK = "system:risk"
@@ -75,7 +77,7 @@ def write_step(txn: Txn, facts: RunFacts, result: StepResult) -> list[str]:
     pending_ends = [end for end in result.ended if end.intent not in {d.intent for d in result.decisions}]
     _write_ends(txn, facts, pending_ends)
     for decision in result.decisions:
-        plan = _write_decision(txn, facts, decision, digest, bar.sequence)
+        plan = _write_decision(txn, facts, decision, digest, bar.sequence, bar.close_ticks)
         if plan is not None:
             created.append(plan)
     _write_fills(txn, facts, late)
@@ -148,10 +150,12 @@ def close_open(txn: Txn, run: str) -> None:
         lines.end_order(txn, order, "cancelled", "RUN_ENDED")
 
 
-def _write_decision(txn: Txn, facts: RunFacts, decision: Decision, digest: str, bar: int) -> str | None:
+def _write_decision(
+    txn: Txn, facts: RunFacts, decision: Decision, digest: str, bar: int, close_ticks: int
+) -> str | None:
     plan: str | None = None
     if decision.order is not None and decision.outcome != "rejected":
-        plan = _write_plan(txn, facts, decision)
+        plan = _write_plan(txn, facts, decision, close_ticks)
     txn.line(
         "decision",
         RUNNER,
@@ -179,7 +183,7 @@ def _write_decision(txn: Txn, facts: RunFacts, decision: Decision, digest: str, 
     return plan
 
 
-def _write_plan(txn: Txn, facts: RunFacts, decision: Decision) -> str:
+def _write_plan(txn: Txn, facts: RunFacts, decision: Decision, close_ticks: int) -> str:
     order = decision.order
     assert order is not None
     body = plans.plan_body(
@@ -194,7 +198,8 @@ def _write_plan(txn: Txn, facts: RunFacts, decision: Decision) -> str:
     )
     plan = plans.create_plan(txn, body, RISK if decision.n == GUARD_N else RUNNER)
     refusal = decision.refusals[0] if decision.refusals else None
-    write_risk(txn, plan, facts.rules_sha256, refusal)
+    worth = notional_e8(facts.instrument, reference_ticks(order, close_ticks), order.quantity_lots)
+    write_risk(txn, plan, facts.rules_sha256, refusal, text_from_e8(worth))
     if refusal is not None:
         plans.reject_plan(txn, plan, RISK, refusal.code)
     elif decision.outcome == "working":
@@ -202,12 +207,14 @@ def _write_plan(txn: Txn, facts: RunFacts, decision: Decision) -> str:
     return plan
 
 
-def write_risk(txn: Txn, plan: str, rules_sha256: str, refusal: Refusal | None) -> None:
+def write_risk(
+    txn: Txn, plan: str, rules_sha256: str, refusal: Refusal | None, worth: str | None = None
+) -> None:
     """The verdict that stands between a plan and its approval. A line holds figures, not words."""
     is_error = refusal is not None and refusal.code == "RISK_ERROR"
     if refusal is not None:
         refusal = replace(refusal, measured=_decimal(refusal.measured), limit=_decimal(refusal.limit))
-    plans.record_risk(txn, plan, refusal, rules_sha256, is_error=is_error)
+    plans.record_risk(txn, plan, refusal, rules_sha256, is_error=is_error, worth=worth)
 
 
 def _decimal(text: str | None) -> str | None:

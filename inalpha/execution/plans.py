@@ -108,15 +108,29 @@ def create_plan(
 
 
 def record_risk(
-    txn: Txn, plan: str, refusal: Refusal | None, rules_sha256: str, *, is_error: bool = False
+    txn: Txn,
+    plan_id: str,
+    refusal: Refusal | None,
+    rules_sha256: str,
+    *,
+    is_error: bool = False,
+    worth: str | None = None,
 ) -> None:
-    """The risk result of a pending plan: None passes; of several refusals the first one is recorded."""
+    """The risk result of a pending plan: None passes; of several refusals the first one is recorded.
+
+    worth: at the price that risk took; a pass tells it beside the allocation of the plan's run (I8).
+    """
     result = "pass" if refusal is None else "error" if is_error else "fail"
+    plan = get_plan(txn.conn, plan_id)
+    measured, limit = (refusal.measured, refusal.limit) if refusal else (None, None)
+    if refusal is None and worth is not None and plan.run is not None:
+        found = txn.conn.execute("SELECT allocation FROM run WHERE run = ?", (plan.run,)).fetchone()
+        measured, limit = worth, found[0]
     data = {
-        "limit": refusal.limit if refusal else None,
-        "measured": refusal.measured if refusal else None,
-        "plan": plan,
-        "plan_sha256": get_plan(txn.conn, plan).digest,
+        "limit": limit,
+        "measured": measured,
+        "plan": plan_id,
+        "plan_sha256": plan.digest,
         "result": result,
         "rule": refusal.code if refusal else None,
         "rules_sha256": rules_sha256,

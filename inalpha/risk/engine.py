@@ -68,6 +68,8 @@ class RiskEngine:
             if not settings.enabled or (reduces and reductions_pass):
                 continue
             refusals.extend(_guarded(section, control, order, view, settings, stage))
+        if not reduces and not self.rules.controls.max_order.enabled:
+            refusals.extend(_guarded("max_order", _allocation, order, view, None, stage))
         refusals.extend(_guarded("cash", _cash, order, view, None, stage))
         return tuple(refusals)
 
@@ -80,6 +82,10 @@ class RiskEngine:
 
 def _cash(order: OrderRequest, view: RunView, settings: Any, stage: Stage) -> Refusal | None:
     return cash.check(order, view, stage)
+
+
+def _allocation(order: OrderRequest, view: RunView, settings: Any, stage: Stage) -> Refusal | None:
+    return max_order.check_allocation(order, view)
 
 
 def _guarded(

@@ -13,7 +13,7 @@ from inalpha.audit import gate, merkle
 from inalpha.audit.canonical import digest
 from inalpha.audit.event import ZERO_HASH, Event, read_event, sign_event
 from inalpha.audit.notes import Signer, SigningKey
-from inalpha.audit.report import Report
+from inalpha.audit.report import CHECKS, Report
 from inalpha.audit.verify import verify
 from inalpha.execution import gates, lines, plans
 from inalpha.ledger.txn import Txn
@@ -174,6 +174,19 @@ def by_inalpha(entries: Sequence[bytes]) -> Report:
         return verify(conn)
     finally:
         conn.close()
+
+
+def verdicts(entries: Sequence[bytes]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
+    """(lowest bad seq, its check) of inalpha and of the standalone verifier; None where all holds."""
+    ours = {name: failure.seq for name, failure in by_inalpha(entries).failures.items()}
+    theirs = {name: seq for name, (seq, _) in by_standalone(entries).items()}
+    return _first(ours), _first(theirs)
+
+
+def _first(failures: dict[str, int]) -> tuple[int, str] | None:
+    order = list(CHECKS)
+    found = min(failures.items(), key=lambda item: (item[1], order.index(item[0])), default=None)
+    return found and (found[1], found[0])
 
 
 def by_standalone(entries: Sequence[bytes]) -> dict[str, tuple[int, str]]:

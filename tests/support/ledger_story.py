@@ -13,6 +13,7 @@ from inalpha.execution import gates, lines, mandates, plans
 from inalpha.ledger.clock import Reading
 from inalpha.ledger.txn import Txn
 from inalpha.ledger.writer import Ledger
+from inalpha.model.money import e8_from_text, multiply_e8, text_from_e8
 from inalpha.model.ownership import owner_account_id
 from inalpha.model.risk import Refusal
 
@@ -20,6 +21,7 @@ START_US = 1_780_000_000_000_000
 MINUTE_US = 60_000_000
 RULES = b'{"schema":1}'
 ACCOUNT = owner_account_id("anna")
+LAST_CLOSE = "65000"
 
 
 @dataclass
@@ -204,8 +206,11 @@ class Story:
             "stop": None, "stop_loss": None, "symbol": found[0], "take_profit": None, "tif": "GTC",
             "tif_expires": None, "type": "market", "v": 1,
         }  # fmt: skip
-        plan = plans.create_plan(txn, body | changes)
-        plans.record_risk(txn, plan, None, self.rules_sha256)
+        body |= changes
+        plan = plans.create_plan(txn, body)
+        price = str(body["limit"] or body["stop"] or LAST_CLOSE)
+        worth = text_from_e8(multiply_e8(e8_from_text(body["quantity"]), e8_from_text(price)))
+        plans.record_risk(txn, plan, None, self.rules_sha256, worth=worth)
         return plan
 
     def order(self, txn: Txn, run: str, bar: int, n: int = 0, **changes: Any) -> tuple[str, str]:

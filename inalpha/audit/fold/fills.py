@@ -13,13 +13,13 @@ from inalpha.audit.fold.base import (
     only,
     plus,
     position,
-    reduces,
     require,
     row,
     sign_of,
     take_number,
 )
-from inalpha.audit.fold.plans import halt_state, most_allowed
+from inalpha.audit.fold.plans import halt_state
+from inalpha.audit.fold.runbook import charge, own_position
 from inalpha.model.money import text_from_e8
 from inalpha.model.states import HaltState
 
@@ -43,13 +43,13 @@ def fill(conn: sqlite3.Connection, event: Event) -> None:
         conn,
         "SELECT o.plan, o.symbol, o.side, o.quantity, o.filled, o.state, o.run, o.child, o.intent,"
         " o.decided_bar,"
-        " p.account, p.decided_by, p.body FROM orders o JOIN plan p ON p.plan = o.plan"
+        " p.account, p.decided_by, p.body, p.run FROM orders o JOIN plan p ON p.plan = o.plan"
         ' WHERE o."order" = ?',
         data["order"],
     )
     if found is None:
         raise Violation("I1", f"{data['fill']}: no plan was executed into {data['order']}")
-    plan, symbol, side, quantity, filled, state, run, child, intent, decided, account, by, body = found
+    plan, symbol, side, quantity, filled, state, run, child, intent, decided, account, by, body, own = found
     same = (plan, symbol, side, intent) == (data["plan"], data["symbol"], data["side"], data["intent"])
     require(same, "I1", f"{data['fill']}: plan, symbol, side or intent differ from its order's")
     require(state == "working", "I1", f"{data['order']} is {state}")
@@ -63,12 +63,8 @@ def fill(conn: sqlite3.Connection, event: Event) -> None:
     require(halt_state(conn, account, run).severity < HaltState.HALTED.severity, "I9", "a fill while halted")
     worth = notional(data["quantity"], data["price"])
     bar = _check_fill_bar(conn, event, run, decided, child)
-    if run is not None and not reduces(side, data["quantity"], held):
-        require(
-            worth <= most_allowed(conn, run),
-            "I8",
-            f"{data['fill']}: {text_from_e8(worth)} is over the allocation",
-        )
+    if own is not None:
+        charge(conn, own, sign_of(side), e8(data["quantity"]), e8(data["price"]), e8(data["fee"]))
     _settle(conn, event, account, held, worth)
     conn.execute(
         'UPDATE orders SET filled = ?, state = ?, ended_seq = ? WHERE "order" = ?',
@@ -80,11 +76,10 @@ def fill(conn: sqlite3.Connection, event: Event) -> None:
     if child is None:
         _bracket(conn, event, body, done)
     if run is not None:
-        own = row(conn, "SELECT position FROM run WHERE run = ?", run)
         change = sign_of(side) * e8(data["quantity"])
         conn.execute(
             "UPDATE run SET fills = fills + 1, position = ? WHERE run = ?",
-            (plus(own[0] if own else "0", change), run),
+            (plus(own_position(conn, run), change), run),
         )
     conn.execute(
         "INSERT INTO fill VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

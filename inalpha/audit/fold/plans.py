@@ -11,20 +11,16 @@ from inalpha.audit.fold.base import (
     Violation,
     account_of,
     e8,
-    notional,
     only,
-    position,
-    reduces,
     require,
     row,
     take_number,
 )
+from inalpha.audit.fold.runbook import check_allocation, check_figures, only_reduces
 from inalpha.model.states import HaltState, strictest
 
 PLAN_HEADER = "inalpha.audit/plan/v1"
 MAX_TOKEN_LIFE_US = 30_000_000
-# A market entry is sized on the last close and filled at the next open: the gap may exceed the allocation.
-GAP_NUMERATOR, GAP_DENOMINATOR = 3, 2
 _LIVE_STATES = ("starting", "running", "parked")
 
 
@@ -66,6 +62,7 @@ def risk_check(conn: sqlite3.Connection, event: Event) -> None:
     require(
         found == (data["plan_sha256"], "pending"), "I6", f"{data['plan']}: checked in another state or body"
     )
+    check_figures(conn, _plan(conn, data["plan"]), data)
     conn.execute(
         "INSERT INTO risk_check VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
@@ -82,16 +79,8 @@ def plan_approve(conn: sqlite3.Connection, event: Event) -> None:
     require(event.ts < plan["expires"], "I15", f"{data['plan']} had expired")
     _check_approver(conn, event, plan)
     _check_risk(conn, event, plan)
-    _check_allocation(conn, plan)
-    check_halt(
-        conn,
-        plan["account"],
-        plan["run"],
-        plan["side"],
-        plan["quantity"],
-        plan["symbol"],
-        plan["reduce_only"],
-    )
+    check_allocation(conn, plan)
+    _check_halt(conn, plan)
     life = data["token_expires"] - event.ts
     require(0 < life <= MAX_TOKEN_LIFE_US, "I2", "the token lives longer than 30 s")
     cursor = conn.execute(
@@ -121,15 +110,7 @@ def plan_execute(conn: sqlite3.Connection, event: Event) -> None:
         (event.seq, data["token_sha256"], data["plan"], data["plan_sha256"], event.ts, event.seq - 1),
     )
     only(cursor, "I2", f"{data['plan']}: no unused token was minted for it by the line before")
-    check_halt(
-        conn,
-        plan["account"],
-        plan["run"],
-        plan["side"],
-        plan["quantity"],
-        plan["symbol"],
-        plan["reduce_only"],
-    )
+    _check_halt(conn, plan)
     take_number(conn, data["order"])
     cursor = conn.execute(
         "UPDATE plan SET state = 'executed', \"order\" = ? WHERE plan = ? AND state = 'approved'",
@@ -179,21 +160,13 @@ def halt_state(conn: sqlite3.Connection, account: str, run: str | None) -> HaltS
     return strictest(*(HaltState(state) for (state,) in found))
 
 
-def check_halt(
-    conn: sqlite3.Connection,
-    account: str,
-    run: str | None,
-    side: str,
-    quantity: str,
-    symbol: str,
-    reduce_only: object,
-) -> None:
-    """Raise Violation I9 for an order under HALTED or KILLED, or an entry under REDUCING."""
-    state = halt_state(conn, account, run)
+def _check_halt(conn: sqlite3.Connection, plan: dict[str, Any]) -> None:
+    """I9: no order under HALTED or KILLED, no entry under REDUCING."""
+    state = halt_state(conn, plan["account"], plan["run"])
     if state is HaltState.ACTIVE:
         return
-    is_exit = bool(reduce_only) or reduces(side, quantity, position(conn, account, symbol))
-    require(state is HaltState.REDUCING and is_exit, "I9", f"an order under {state.value}")
+    is_exit = bool(plan["reduce_only"]) or only_reduces(conn, plan)
+    require(state is HaltState.REDUCING and is_exit, "I9", f"{plan['plan']}: an order under {state.value}")
 
 
 def _plan(conn: sqlite3.Connection, name: str) -> dict[str, Any]:
@@ -243,8 +216,7 @@ def _check_approver(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]
         return
     require(event.actor == "system:live_runner", "I4", f"{name}: approved by {event.actor}")
     if plan["proposed_by"] == "system:risk":
-        held = position(conn, plan["account"], plan["symbol"])
-        is_exit = plan["reduce_only"] and reduces(plan["side"], plan["quantity"], held)
+        is_exit = plan["reduce_only"] and only_reduces(conn, plan)
         require(is_exit, "I4", f"{name}: the guard's plan is larger than the position")
         return
     run = row(conn, "SELECT approval, state, expires FROM run WHERE run = ?", plan["run"])
@@ -288,19 +260,3 @@ def _limits_in_force(conn: sqlite3.Connection, plan: dict[str, Any]) -> set[str]
     if run is not None and loosened is not None and int(loosened[0]) > run[1]:
         found.add(str(run[0]))
     return found
-
-
-def _check_allocation(conn: sqlite3.Connection, plan: dict[str, Any]) -> None:
-    """What a limit already tells before the fill; a market order's worth is judged at its fill."""
-    if plan["run"] is None or plan["limit"] is None:
-        return
-    if reduces(plan["side"], plan["quantity"], position(conn, plan["account"], plan["symbol"])):
-        return
-    within = notional(plan["quantity"], plan["limit"]) <= most_allowed(conn, plan["run"])
-    require(within, "I8", f"{plan['plan']} is over the allocation")
-
-
-def most_allowed(conn: sqlite3.Connection, run: str) -> int:
-    """The largest worth (1e-8) of one entry of the run, gap included."""
-    allocation = row(conn, "SELECT allocation FROM run WHERE run = ?", run)
-    return e8(allocation[0]) * GAP_NUMERATOR // GAP_DENOMINATOR if allocation else 0

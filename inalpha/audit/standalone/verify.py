@@ -1289,6 +1289,21 @@ class Books:
         if plan is None or (plan.digest, plan.state) != (data["plan_sha256"], "pending"):
             raise Broken("I6", f"{data['plan']}: checked in another state or body")
         plan.risk = (data["result"], data["rule"], data["rules_sha256"])
+        self._figures(plan, data)
+
+    def _figures(self, plan: Plan, data: dict[str, Any]) -> None:
+        """What a pass tells of a run's plan: its worth where risk measured it, and the mandate's allocation."""
+        run = self.runs.get(plan.run or "")
+        measured, limit = (
+            None if data[name] is None else amount(data[name]) for name in ("measured", "limit")
+        )
+        plan.worth = times(plan.quantity, plan.known) if plan.known is not None else ZERO
+        if run is None or data["result"] != "pass" or (measured is None and limit is None):
+            return
+        require(limit == run.allocation, "I8", f"{plan.name}: measured on another allocation")
+        if measured is None or measured < plan.worth:
+            raise Broken("I8", f"{plan.name}: measured too small")
+        plan.worth = measured
 
     def plan_approve(self, line: Line, data: dict[str, Any]) -> None:
         plan = self.plan(data)
@@ -1315,8 +1330,7 @@ class Books:
             return
         require(line.actor == "system:live_runner", "I4", f"{plan.name}: approved by {line.actor}")
         if plan.proposed_by == "system:risk":
-            held = self.accounts[plan.account].held(plan.symbol)
-            is_exit = plan.reduce_only and reduces(plan.side, plan.quantity, held)
+            is_exit = plan.reduce_only and self._only_reduces(plan)
             require(is_exit, "I4", f"{plan.name}: the guard's plan is larger than the position")
             return
         run = self.runs.get(plan.run or "")
@@ -1337,19 +1351,24 @@ class Books:
         require(result == "pass" or waived, "I6", f"{plan.name}: approved although risk said {result}")
 
     def _within_allocation(self, plan: Plan) -> None:
+        """At the price that risk takes: the limit, else the stop, else the last close, which its figures tell."""
         run = self.runs.get(plan.run or "")
-        if run is None or plan.limit is None:
+        if run is None:
             return
-        if not reduces(plan.side, plan.quantity, self.accounts[plan.account].held(plan.symbol)):
-            worth = times(plan.quantity, plan.limit)
-            require(worth <= run.most, "I8", f"{plan.name} is over the allocation")
+        within = plan.worth <= run.allocation or self._only_reduces(plan)
+        require(within, "I8", f"{plan.name}: {text_of(plan.worth)} is over the allocation")
+
+    def _only_reduces(self, plan: Plan) -> bool:
+        """Whether the plan can only make its run's position smaller; without a run, its account's."""
+        run = self.runs.get(plan.run or "")
+        held = run.position if run is not None else self.accounts[plan.account].held(plan.symbol)
+        return reduces(plan.side, plan.quantity, held)
 
     def _not_halted(self, plan: Plan) -> None:
         state = self.halt_of(plan.account, plan.run)
         if state == "ACTIVE":
             return
-        held = self.accounts[plan.account].held(plan.symbol)
-        is_exit = plan.reduce_only or reduces(plan.side, plan.quantity, held)
+        is_exit = plan.reduce_only or self._only_reduces(plan)
         require(state == "REDUCING" and is_exit, "I9", f"{plan.name}: an order under {state}")
 
     def plan_execute(self, line: Line, data: dict[str, Any]) -> None:
@@ -1440,8 +1459,8 @@ class Books:
             if order.child is None and order.decided is not None:
                 earliest = order.decided + (run.fill == "next_open")
                 require(run.bars - 1 >= earliest, "I12", f"{data['fill']}: filled in the bar of its decision")
-            is_exit = reduces(order.side, quantity, held)
-            require(is_exit or worth <= run.most, "I8", f"{data['fill']}: over the allocation")
+            if plan.run is not None:
+                run.charge(order.side, quantity, amount(data["price"]), amount(data["fee"]))
             run.fills += 1
             run.position += signed(order.side, quantity)
         account.cash = account.cash - signed(order.side, worth) - amount(data["fee"])
@@ -1509,8 +1528,9 @@ class Run:
         self.candidate, self.mandate_sha256, self.started = candidate, mandate_sha256, started
         self.account, self.symbol, self.approval = mandate["account"], mandate["symbol"], mandate["approval"]
         self.expires, self.limits, self.fill = mandate["expires"], mandate["limits_sha256"], mandate["fill"]
-        # A market entry is sized on the last close and fills at the next open: a gap may exceed the allocation.
-        self.most = (amount(mandate["allocation"]) * 3 / 2).quantize(UNIT, "ROUND_FLOOR")
+        # The run's own book: its allocation opens it. cost is negative, the proceeds, while the run is short.
+        self.allocation = self.cash = amount(mandate["allocation"])
+        self.cost = ZERO
         self.state = "live"
         self.bars = self.intents = self.awaited = self.fills = self.refused = 0
         self.last_open, self.bar_sha256 = -1, ""
@@ -1522,6 +1542,28 @@ class Run:
     def is_live(self) -> bool:
         return self.state == "live"
 
+    def charge(self, side: str, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
+        """A fill is paid from what the run holds of its allocation; a short is covered by cash, not by proceeds."""
+        held, worth = self.position, times(quantity, price)
+        closing = min(quantity, abs(held)) if held * signed(side, quantity) < 0 else ZERO
+        opening = quantity - closing
+        if side == "buy":
+            affordable = worth + fee <= self.cash
+        elif opening:
+            affordable = times(opening + max(ZERO, -held), price) + fee <= self.cash + min(self.cost, ZERO)
+        else:
+            affordable = fee <= self.cash + worth
+        require(affordable, "I8", "a fill beyond what the run holds of its allocation")
+        if closing:
+            share = EXACT.divide(EXACT.multiply(self.cost, closing), abs(held)).quantize(
+                UNIT, ROUND_HALF_EVEN, EXACT
+            )
+            self.cash -= signed(side, times(closing, price))
+            self.cost -= share
+        entered = signed(side, times(opening, price))
+        self.cash -= entered + fee
+        self.cost += entered
+
     def claims(self) -> dict[str, Any]:
         return {"account": self.account, "approval": self.approval, "bars": self.bars, "candidate": self.candidate,
                 "fills": self.fills, "intents": self.intents, "position": text_of(self.position),
@@ -1529,16 +1571,18 @@ class Run:
 
 
 class Plan:
-    __slots__ = ("account", "decided_by", "digest", "expires", "intent", "legs", "limit", "name", "orders",
+    __slots__ = ("account", "decided_by", "digest", "expires", "intent", "known", "legs", "name", "orders",
                  "proposed_by", "quantity", "reduce_only", "risk", "run", "side", "state", "symbol",
-                 "token")  # fmt: skip
+                 "token", "worth")  # fmt: skip
 
     def __init__(self, name: str, data: dict[str, Any], proposed_by: str) -> None:
         body = data["body"]
         self.name, self.digest, self.proposed_by = name, data["plan_sha256"], proposed_by
         self.run, self.account, self.symbol = body["run"], body["account"], body["symbol"]
         self.side, self.quantity, self.intent = body["side"], amount(body["quantity"]), body["intent"]
-        self.limit = None if body["limit"] is None else amount(body["limit"])
+        known = body["limit"] or body["stop"]
+        self.known = None if known is None else amount(known)
+        self.worth = ZERO
         self.reduce_only, self.expires = body["reduce_only"], body["expires"]
         self.legs = [leg for leg in ("stop_loss", "take_profit") if body[leg] is not None]
         self.state, self.decided_by = "pending", ""

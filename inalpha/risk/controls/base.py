@@ -33,13 +33,13 @@ def equity_e8(view: RunView) -> int:
     return equity
 
 
-def reference_ticks(order: OrderRequest, view: RunView) -> int:
+def reference_ticks(order: OrderRequest, close_ticks: int) -> int:
     """The price that a projection uses: limit, else stop, else the last close."""
     if order.limit_ticks is not None:
         return order.limit_ticks
     if order.stop_ticks is not None:
-        return max(order.stop_ticks, view.bar.close_ticks) if order.side > 0 else order.stop_ticks
-    return view.bar.close_ticks
+        return max(order.stop_ticks, close_ticks) if order.side > 0 else order.stop_ticks
+    return close_ticks
 
 
 def notional_e8(ticks: int, lots: int, view: RunView) -> int:

@@ -12,7 +12,7 @@ def check(order: OrderRequest, view: RunView, stage: Stage) -> Refusal | None:
     """A buy's notional and fee, with every working buy, against the smaller of account and book cash."""
     if order.side < 0:
         return None
-    needed = notional_e8(reference_ticks(order, view), order.quantity_lots, view)
+    needed = notional_e8(reference_ticks(order, view.bar.close_ticks), order.quantity_lots, view)
     needed += sum(
         notional_e8(w.reference_ticks, w.remaining_lots, view)
         for w in view.working

@@ -18,7 +18,7 @@ from inalpha.risk.settings import MaxOrder
 
 def check(order: OrderRequest, view: RunView, settings: MaxOrder, stage: Stage) -> Refusal | None:
     """Notional at the reference price; the tighter of file and mandate binds."""
-    notional = notional_e8(reference_ticks(order, view), order.quantity_lots, view)
+    notional = notional_e8(reference_ticks(order, view.bar.close_ticks), order.quantity_lots, view)
     equity = equity_e8(view)
     if notional * 100 * E8 > scaled(settings.equity_pct) * equity:
         measured = percent_text(notional, equity)
@@ -31,6 +31,12 @@ def check(order: OrderRequest, view: RunView, settings: MaxOrder, stage: Stage) 
         return refusal(
             "P3", "max_order", "notional", text_from_e8(notional), text_from_e8(cap), "notional", "too large"
         )
+    return check_allocation(order, view)
+
+
+def check_allocation(order: OrderRequest, view: RunView) -> Refusal | None:
+    """The mandate's own bound; it was signed with the run and binds also where max_order is switched off."""
+    notional = notional_e8(reference_ticks(order, view.bar.close_ticks), order.quantity_lots, view)
     if notional > view.allocation_e8:
         return Refusal(
             "MAX_ORDER",

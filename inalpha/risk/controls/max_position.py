@@ -20,7 +20,7 @@ def check(order: OrderRequest, view: RunView, settings: MaxPosition, stage: Stag
     """Projected absolute values over equity; working orders of the same side are included."""
     equity = equity_e8(view)
     side = int(order.side)
-    added = notional_e8(reference_ticks(order, view), order.quantity_lots, view)
+    added = notional_e8(reference_ticks(order, view.bar.close_ticks), order.quantity_lots, view)
     # A plan that awaits a person stands among the working orders; it is not counted twice.
     others = [w for w in view.working if w.side == side and w.intent != order.intent]
     added += sum(notional_e8(w.reference_ticks, w.remaining_lots, view) for w in others)

@@ -29,6 +29,7 @@ from support.forgery import (
     moved,
     nested,
     redigested,
+    verdicts,
     where,
     with_data,
     without,
@@ -169,9 +170,49 @@ def mono_stands(events: Events) -> Iterator[Events]:
             yield [*events[:at], replace(events[at], mono=-events[at - 1].mono), *events[at + 1 :]]
 
 
+def with_allocation(events: Events, allocation: str) -> Events:
+    """The first run under another allocation, which its risk results name."""
+    found = nested(events, where(events, "run.start")[0], "mandate", allocation=allocation)
+    plans_of = {
+        events[at].data["plan"]
+        for at in where(events, "plan.create")
+        if events[at].data["body"]["run"] == "run-1"
+    }
+    for at in where(found, "risk.check", result="pass"):
+        if found[at].data["plan"] in plans_of:
+            found = edited(found, at, limit=allocation)
+    return found
+
+
 def sized(events: Events) -> Iterator[Events]:
-    """A market entry that costs more than the mandate allows, with cash that fits."""
-    yield nested(events, where(events, "run.start")[0], "mandate", allocation="100")
+    """A market entry of allocation x 1.01, though no fill is dearer than the run can pay."""
+    at = where(events, "risk.check", result="pass")[0]
+    worth = e8_from_text(events[at].data["measured"])
+    yield with_allocation(events, text_from_e8(worth * 100 // 101))
+
+
+def measured_small(events: Events) -> Iterator[Events]:
+    """The same plan told as small: the run's own book cannot pay for its fill."""
+    found = with_allocation(events, text_from_e8(e8_from_text("32500")))
+    for at in where(found, "risk.check", result="pass"):
+        yield edited(found, at, measured="1")
+
+
+def priced(events: Events) -> Iterator[Events]:
+    """A limit or a stop whose worth is a hundredth over the allocation, its risk result silent or too small."""
+    at = where(events, "risk.check", result="pass")[0]
+    plan = where(events, "plan.create", plan=events[at].data["plan"])[0]
+    for kind in ("limit", "stop"):
+        dear = nested(events, plan, "body", **{kind: "101000", "type": kind})
+        yield edited(dear, at, measured=None, limit=None)
+        yield edited(dear, at, measured="50000")
+
+
+def other_allocation(events: Events) -> Iterator[Events]:
+    for at in where(events, "risk.check", result="pass"):
+        yield edited(events, at, limit="1000000", measured="900000")
+        yield edited(events, at, limit=None)
+        yield edited(events, at, measured=None)
 
 
 def expired_mandate(events: Events) -> Iterator[Events]:
@@ -297,7 +338,10 @@ MUTANTS: dict[str, tuple[str, Mutation]] = {
         "I8",
         each("plan.create", lambda e, at: nested(e, at, "body", symbol="doge-usd")),
     ),
-    "over the allocation": ("I8", sized),
+    "plan a hundredth over the allocation": ("I8", sized),
+    "limit or stop a hundredth over the allocation": ("I8", priced),
+    "plan told smaller than its fill": ("I8", measured_small),
+    "plan measured on another allocation": ("I8", other_allocation),
     "mandate on other limits": (
         "I8",
         each("run.start", lambda e, at: nested(e, at, "mandate", limits_sha256=OTHER)),
@@ -417,11 +461,11 @@ def test_every_resigned_mutant_is_named(honest: Events, forger: Forger) -> None:
     for name, (check, mutate) in MUTANTS.items():
         for number, mutant in enumerate(mutate(honest)):
             entries = forger.sign(mutant)
-            ours, theirs = by_inalpha(entries).failures, by_standalone(entries)
-            if not ours or not theirs:
+            ours, theirs = verdicts(entries)
+            if ours is None or ours != theirs:
                 missed.append((name, number, ours, theirs))
             # At some places the damage breaks an earlier rule first.
-            counts[check if check in ours and check in theirs else "another check"] += 1
+            counts[check if ours is not None and ours[1] == check else "another check"] += 1
     print(f"re-signed mutants refused: {sum(counts.values()) - len(missed)}", dict(counts))  # noqa: T201
     assert missed == []
 

@@ -13,7 +13,7 @@ from inalpha.model.order import OrderRequest, OrderType, Side
 from inalpha.model.risk import Lock, RunView, Stage, WorkingOrder
 from inalpha.model.states import HaltState
 from inalpha.risk.engine import RiskEngine
-from inalpha.risk.rules import default_rules
+from inalpha.risk.rules import default_rules, parse_rules
 
 
 def codes(order: OrderRequest, view: RunView, stage: Stage = Stage.BINDING) -> list[str]:
@@ -159,3 +159,12 @@ def test_accounts_are_independent() -> None:
 def test_percentages_are_decimals_not_floats() -> None:
     rules = default_rules()
     assert isinstance(rules.controls.max_order.equity_pct, Decimal)
+
+
+def test_the_mandate_binds_where_max_order_is_switched_off() -> None:
+    engine = RiskEngine(parse_rules("schema = 1\n[controls.max_order]\nenabled = false"))
+    view = make_view(allocation_e8=1_000 * E8)
+    assert engine.check(make_order(10), view, Stage.BINDING) == ()
+    assert [found.setting for found in engine.check(make_order(11), view, Stage.BINDING)] == [
+        "mandate.allocation"
+    ]
