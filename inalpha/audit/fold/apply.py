@@ -17,7 +17,7 @@ from inalpha.audit.fold import fills as fold_fills
 from inalpha.audit.fold import keys as fold_keys
 from inalpha.audit.fold import plans as fold_plans
 from inalpha.audit.fold import runs as fold_runs
-from inalpha.audit.fold.base import TABLES, Fold, Violation, get, require
+from inalpha.audit.fold.base import AMOUNTS, TABLES, Fold, Violation, check_amounts, get, require
 
 FOLDS: Mapping[str, Fold] = {
     "ledger.genesis": fold_keys.genesis,
@@ -77,6 +77,8 @@ def apply(
             conn.execute("INSERT INTO nonce VALUES (?, ?)", (nonce, event.seq))
         if not recovered and event.kind not in fold_keys.BEFORE_RECOVERY and event.seq:
             require(get(conn, "recovering") != "1" or event.kind == "epoch.open", "I16", "no recovery line")
+        if event.kind in AMOUNTS:
+            check_amounts(event)
         FOLDS[event.kind](conn, event)
     except sqlite3.IntegrityError as error:
         raise Violation("I17", f"{event.kind}: {error}") from error

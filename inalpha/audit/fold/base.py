@@ -16,6 +16,21 @@ from inalpha.model.ownership import owner_account_id
 Fold = Callable[[sqlite3.Connection, Event], None]
 SCRATCH_CACHE_KIB = 8192
 
+# More than anybody's money; beyond it decimal contexts begin to round, each in its own way.
+WHOLE_DIGITS = 19
+LARGEST_E8 = 10**WHOLE_DIGITS * E8
+# Per kind: the members that are amounts, in the line, its mandate or its plan's body.
+AMOUNTS = {
+    "ledger.genesis": ("cash",),
+    "account.open": ("cash",),
+    "account.deposit": ("amount",),
+    "account.snapshot": ("cash",),
+    "run.start": ("allocation",),
+    "plan.create": ("quantity", "limit", "stop", "stop_loss", "take_profit"),
+    "risk.check": ("measured", "limit"),
+    "fill": ("quantity", "price", "fee", "cash", "position"),
+}
+
 TABLES = (
     "fold", "counter", "key", "nonce", "account", "position", "limits", "candidate", "run", "step", "plan",
     "risk_check", "token", "orders", "fill", "decision", "halt", "opt_out", "proposal", "erased", "cosign",
@@ -111,8 +126,30 @@ def e8(text: str) -> int:
     return int(text) * E8 if "." not in text else e8_from_text(text)
 
 
+def bounded(amount_e8: int) -> int:
+    """An amount that stays within what every verifier reckons exactly. Raises Violation I13."""
+    if not -LARGEST_E8 < amount_e8 < LARGEST_E8:
+        raise Violation("I13", f"an amount of {WHOLE_DIGITS} whole digits or more")
+    return amount_e8
+
+
+def check_amounts(event: Event) -> None:
+    """The same for the amounts that a line tells."""
+    data: Any = event.data
+    if event.kind == "plan.create":
+        data = data["body"]
+    elif event.kind == "run.start":
+        data = data["mandate"]
+    told = [data[name] for name in AMOUNTS[event.kind]]
+    if event.kind == "account.snapshot":
+        told += [quantity for _, quantity in data["positions"]]
+    for text in told:
+        if text is not None and len(text.partition(".")[0].lstrip("-")) > WHOLE_DIGITS:
+            raise Violation("I13", f"an amount of more than {WHOLE_DIGITS} whole digits")
+
+
 def plus(left: str, right_e8: int) -> str:
-    return text_from_e8(e8(left) + right_e8)
+    return text_from_e8(bounded(e8(left) + right_e8))
 
 
 def sign_of(side: str) -> int:
@@ -120,7 +157,7 @@ def sign_of(side: str) -> int:
 
 
 def notional(quantity: str, price: str) -> int:
-    return multiply_e8(e8(quantity), e8(price))
+    return bounded(multiply_e8(e8(quantity), e8(price)))
 
 
 def position(conn: sqlite3.Connection, account: str, symbol: str) -> str:

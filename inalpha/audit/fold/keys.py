@@ -36,7 +36,7 @@ def genesis(conn: sqlite3.Connection, event: Event) -> None:
     conn.execute(enrol, (data["recovery_vkey"], event.actor, "recovery"))
     conn.execute(
         "INSERT INTO account VALUES (?, ?, ?, ?, ?)",
-        (data["account"], event.actor, data["currency"], data["cash"], data["cash"]),
+        (data["account"], event.actor, data["currency"], *[plus(data["cash"], 0)] * 2),
     )
     put(conn, "origin", data["origin"])
     put(conn, "log_vkey", data["log_vkey"])
@@ -119,7 +119,7 @@ def account_open(conn: sqlite3.Connection, event: Event) -> None:
     require(e8(data["cash"]) >= 0, "I13", "the opening cash is negative")
     conn.execute(
         "INSERT INTO account VALUES (?, ?, ?, ?, ?)",
-        (data["account"], data["owner"], data["currency"], data["cash"], data["cash"]),
+        (data["account"], data["owner"], data["currency"], *[plus(data["cash"], 0)] * 2),
     )
 
 

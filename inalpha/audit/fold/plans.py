@@ -238,12 +238,11 @@ def _check_risk(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]) ->
     if last[0] != "pass":
         waived = row(
             conn,
-            "SELECT 1 FROM opt_out WHERE rule = ? AND run IS ? AND expires > ?",
+            "SELECT expires FROM opt_out WHERE rule = ? AND run IS ? ORDER BY seq DESC LIMIT 1",
             last[1],
             plan["run"],
-            event.ts,
         )
-        require(waived, "I6", f"{name}: approved although risk said {last[0]}")
+        require(waived and waived[0] > event.ts, "I6", f"{name}: approved although risk said {last[0]}")
 
 
 def _limits_in_force(conn: sqlite3.Connection, plan: dict[str, Any]) -> set[str]:

@@ -11,7 +11,18 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from inalpha.audit.fold.base import Violation, e8, get, notional, position, put, reduces, require, row
+from inalpha.audit.fold.base import (
+    Violation,
+    bounded,
+    e8,
+    get,
+    notional,
+    position,
+    put,
+    reduces,
+    require,
+    row,
+)
 from inalpha.model.money import divide_half_even, multiply_e8, text_from_e8
 
 
@@ -81,13 +92,13 @@ def charge(conn: sqlite3.Connection, run: str, sign: int, quantity: int, price: 
     cash, cost = map(int, get(conn, f"book:{run}", f"{e8(found[0])} 0").split())
     closing = min(quantity, abs(held)) if held * sign < 0 else 0
     opening = quantity - closing
-    _afford(run, sign, cash, cost, multiply_e8(quantity, price), fee, opening, held, price)
+    _afford(run, sign, cash, cost, bounded(multiply_e8(quantity, price)), fee, opening, held, price)
     if closing:
         share = divide_half_even(cost * closing, abs(held))
         cash -= sign * multiply_e8(closing, price)
         cost -= share
     entered = sign * multiply_e8(opening, price)
-    put(conn, f"book:{run}", f"{cash - entered - fee} {cost + entered}")
+    put(conn, f"book:{run}", f"{bounded(cash - entered - fee)} {bounded(cost + entered)}")
 
 
 def _afford(
@@ -98,7 +109,7 @@ def _afford(
     elif not opening:
         require(fee <= cash + worth, "I8", f"a fee beyond what {run} holds of its allocation")
     else:
-        short = multiply_e8(opening + max(0, -held), price)
+        short = bounded(multiply_e8(opening + max(0, -held), price))
         require(
             short + fee <= cash + min(cost, 0), "I8", f"a short beyond what {run} holds of its allocation"
         )

@@ -184,6 +184,8 @@ FORMS = {name: dict(word.split(":") for word in words[1:]) for name, words in KI
 FORMS |= {name: dict(word.split(":") for word in words[1:]) for name, words in table(OBJECTS_TEXT).items()}
 GATE_SUBJECTS = table(GATE_SUBJECTS_TEXT)
 PROPOSAL_SUBJECTS = table(PROPOSAL_SUBJECTS_TEXT)
+AMOUNT_KINDS = ("ledger.genesis", "account.open", "account.deposit", "account.snapshot", "run.start", "plan.create",
+                "risk.check", "fill")  # fmt: skip
 TWO_PERSON = ("candidate.promote", "run.start")
 SYSTEM = ("system:live_runner", "system:risk", "system:daemon")
 
@@ -333,6 +335,8 @@ def digest(header: str, value: Any) -> str:
 EXACT = Context(prec=120)
 UNIT = Decimal("0.00000001")
 ZERO = Decimal(0)
+WHOLE_DIGITS = 19
+LARGEST = Decimal(10) ** WHOLE_DIGITS
 
 
 def amount(text: str) -> Decimal:
@@ -341,7 +345,28 @@ def amount(text: str) -> Decimal:
 
 
 def times(left: Decimal, right: Decimal) -> Decimal:
-    return EXACT.multiply(left, right).quantize(UNIT, ROUND_HALF_EVEN, EXACT)
+    return bounded(EXACT.multiply(left, right).quantize(UNIT, ROUND_HALF_EVEN, EXACT))
+
+
+def bounded(value: Decimal) -> Decimal:
+    """An amount small enough that the default context adds it exactly: 28 digits, 8 of them behind the point."""
+    require(abs(value) < LARGEST, "I13", f"an amount of {WHOLE_DIGITS} whole digits or more")
+    return value
+
+
+def check_amounts(form: str, data: dict[str, Any]) -> None:
+    """The same for the amounts that a line tells."""
+    for member, kind in FORMS[form].items():
+        value = data[member]
+        if kind == "obj" and member in FORMS:
+            check_amounts(member, value)
+        elif kind.startswith("dec") and value is not None:
+            digits = len(value.partition(".")[0].lstrip("-"))
+            require(digits <= WHOLE_DIGITS, "I13", f"an amount of more than {WHOLE_DIGITS} whole digits")
+        elif kind == "list":
+            for _, quantity in value:
+                digits = len(quantity.partition(".")[0].lstrip("-"))
+                require(digits <= WHOLE_DIGITS, "I13", f"an amount of more than {WHOLE_DIGITS} whole digits")
 
 
 def text_of(value: Decimal) -> str:
@@ -945,7 +970,7 @@ class Books:
         self.ended: Counter[str] = Counter()
         self.tokens: set[bytes] = set()
         self.halts: dict[str, str] = {}
-        self.opt_outs: list[tuple[str, str, int]] = []
+        self.opt_outs: dict[tuple[str, str | None], int] = {}  # by rule and run, the last line's expiry
         self.proposals: dict[str, str] = {}
         self.approved: Plan | None = None
         self.closed, self.recovering = True, False
@@ -958,6 +983,8 @@ class Books:
             require(executes, "I2", f"{waiting.name} was approved and the next line does not execute it")
         if self.recovering and line.kind not in self.BEFORE_RECOVERY:
             raise Broken("I16", "the earlier epoch was not closed and no recovery line follows")
+        if line.kind in AMOUNT_KINDS:
+            check_amounts(line.kind, line.data)
         act = getattr(self, line.kind.replace(".", "_"), None)
         if act is not None:
             act(line, line.data)
@@ -1058,7 +1085,8 @@ class Books:
         self.accounts[data["account"]] = Account(data["owner"], data["currency"], data["cash"])
 
     def account_deposit(self, line: Line, data: dict[str, Any]) -> None:
-        self.account(data["account"], "I13").cash += amount(data["amount"])
+        account = self.account(data["account"], "I13")
+        account.cash = bounded(account.cash + amount(data["amount"]))
 
     def account_snapshot(self, line: Line, data: dict[str, Any]) -> None:
         found = self.account(data["account"], "I13").claims()
@@ -1094,7 +1122,7 @@ class Books:
         return account.limits if account else None
 
     def policy_opt_out(self, line: Line, data: dict[str, Any]) -> None:
-        self.opt_outs.append((data["rule"], data["run"], data["expires"]))
+        self.opt_outs[data["rule"], data["run"]] = data["expires"]
 
     def proposal_open(self, line: Line, data: dict[str, Any]) -> None:
         self.number(data["proposal"])
@@ -1347,7 +1375,7 @@ class Books:
         if run is not None and account.loosened_at > run.started:
             in_force.add(run.limits)
         require(rules in in_force, "I6", f"{plan.name}: judged by rules that are not in force")
-        waived = any(o[:2] == (rule, plan.run) and o[2] > line.ts for o in self.opt_outs)
+        waived = self.opt_outs.get((rule, plan.run), 0) > line.ts
         require(result == "pass" or waived, "I6", f"{plan.name}: approved although risk said {result}")
 
     def _within_allocation(self, plan: Plan) -> None:
@@ -1462,17 +1490,17 @@ class Books:
             if plan.run is not None:
                 run.charge(order.side, quantity, amount(data["price"]), amount(data["fee"]))
             run.fills += 1
-            run.position += signed(order.side, quantity)
-        account.cash = account.cash - signed(order.side, worth) - amount(data["fee"])
+            run.position = bounded(run.position + signed(order.side, quantity))
+        account.cash = bounded(bounded(account.cash - signed(order.side, worth)) - amount(data["fee"]))
         require(
             text_of(account.cash) == data["cash"], "I13", f"{data['fill']}: cash is {text_of(account.cash)}"
         )
-        after = held + signed(order.side, quantity)
+        after = bounded(held + signed(order.side, quantity))
         require(
             text_of(after) == data["position"], "I13", f"{data['fill']}: the position is {text_of(after)}"
         )
         account.positions[plan.symbol] = after
-        account.fees += amount(data["fee"])
+        account.fees = EXACT.add(account.fees, amount(data["fee"]))
         account.fills += 1
         order.filled += quantity
         if order.filled == order.quantity:
@@ -1561,8 +1589,8 @@ class Run:
             self.cash -= signed(side, times(closing, price))
             self.cost -= share
         entered = signed(side, times(opening, price))
-        self.cash -= entered + fee
-        self.cost += entered
+        self.cash = bounded(bounded(self.cash - entered) - fee)
+        self.cost = bounded(self.cost + entered)
 
     def claims(self) -> dict[str, Any]:
         return {"account": self.account, "approval": self.approval, "bars": self.bars, "candidate": self.candidate,
