@@ -163,13 +163,18 @@ def check_secret(path: Path) -> None:
 def write_secret(path: Path, content: dict[str, Any]) -> None:
     """Write a new secret file durably: never over an existing one, never readable by others."""
     make_private(path.parent)
+    write_durable(path, json.dumps(content, sort_keys=True) + "\n")
+
+
+def write_durable(path: Path, text: str) -> None:
+    """A new 0600 file, on the disk with its name when this returns."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(handle, json.dumps(content, sort_keys=True).encode() + b"\n")
+        os.write(handle, text.encode())
         os.fsync(handle)
     finally:
         os.close(handle)
-    sync_directory(path.parent)
+    sync_directory(path.absolute().parent)
 
 
 def sync_directory(directory: Path) -> None:

@@ -109,7 +109,7 @@ def _furnish(old: Home, fresh: Home, key_folder: Path | None) -> None:
     source = key_folder or old.keys
     for kind in ("op", "agent"):
         make_private(fresh.keys / kind)
-        for path in sorted((source / kind).glob("*.key")):
+        for path in sorted((source / kind).glob("*.key*")):
             shutil.copyfile(path, fresh.keys / kind / path.name)
             os.chmod(fresh.keys / kind / path.name, 0o600)
     if old.demo_mark.exists():

@@ -19,6 +19,7 @@ from inalpha.bus import slots
 from inalpha.bus.client import BusClient
 from inalpha.bus.command import CommandClient
 from inalpha.client import presence
+from inalpha.client.newkeys import settle
 from inalpha.client.operator import (
     Commitment,
     Operator,
@@ -56,6 +57,7 @@ def unlock(home: Home, named: str | None, passphrase_file: str | None) -> Operat
 
 def unlock_agent(home: Home, name: str) -> Operator:
     """An agent's key, an open file."""
+    settle(home)
     path = agent_path(home.root, name)
     if not path.exists():
         raise ConfigError("NO_KEY", f"{home.root} holds no key of agent {name}.", f"inalpha agent add {name}")

@@ -21,6 +21,7 @@ from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json, iso, table
+from inalpha.client.newkeys import unsettled
 from inalpha.daemon.config import Bus, load_config
 from inalpha.daemon.presence import find, start_ticks
 from inalpha.ledger import readers
@@ -211,10 +212,15 @@ def _keys(home: Home) -> dict[str, str]:
 
 
 def _leftovers(home: Home) -> dict[str, str]:
-    found = [str(path) for path in leftovers(home.root)]
+    found = [str(path) for path in (*leftovers(home.root), *unsettled(home))]
     if not found:
         return _result("leftovers", "ok", "none")
-    return _result("leftovers", "warn", ", ".join(found), "The next start of the daemon clears them away.")
+    return _result(
+        "leftovers",
+        "warn",
+        ", ".join(found),
+        "The next start of the daemon or signing verb clears up.",
+    )
 
 
 def _disk(home: Home) -> dict[str, str]:

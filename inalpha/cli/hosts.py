@@ -9,17 +9,18 @@ from typing import Any
 import click
 from nacl.signing import SigningKey as BusKey
 
-from inalpha.audit.keys import host_name, make_private, new_key
+from inalpha.audit.keys import host_name, make_private, new_key, write_durable
 from inalpha.audit.notes import Signer, parse_vkey
 from inalpha.bus import external
-from inalpha.bus.slots import SELF_TEST, write_private
+from inalpha.bus.slots import SELF_TEST
 from inalpha.bus.topics import LOCAL_HOST
 from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.health import read_status
-from inalpha.cli.keys import check_handle
+from inalpha.cli.keys import check_handle, tell_settled
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json, table
+from inalpha.client.newkeys import enrol_with_file
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
@@ -91,6 +92,7 @@ def add(
         raise ConfigError(
             "NO_BUS_URL", "a remote host needs an external broker.", "Set [bus] url, then restart the daemon."
         )
+    tell_settled(home, out)
     with reading(home) as reader:
         origin = readers.origin(reader)
         taken = any(row["name"] == name and row["revoked_after"] is None for row in enrolled(reader))
@@ -102,13 +104,16 @@ def add(
         raise Refused("FILE_EXISTS", f"{out} exists.", "Choose another file.")
     who = unlock(home, operator, passphrase_file)
     key = new_key()
-    data = {
-        "principal": None, "role": "host", "sponsor": None, "vkey": Signer(host_name(origin, name), key).vkey.text,
-    }  # fmt: skip
+    signer = Signer(host_name(origin, name), key)
+    data = {"principal": None, "role": "host", "sponsor": None, "vkey": signer.vkey.text}
     (home.bus / f"host-{name}.token").unlink(missing_ok=True)  # of an earlier host of this name
     bundle = _bundle(home, name, origin.rpartition("/")[2], key.seed)
-    found = send(home, "key.enrol", {"data": data, "gate": gate(home, who, "key.enrol", data)}, who)
-    write_private(out, json.dumps(bundle))
+    found = enrol_with_file(
+        out.absolute(),
+        signer,
+        lambda made: write_durable(made, json.dumps(bundle)),
+        lambda: send(home, "key.enrol", {"data": data, "gate": gate(home, who, "key.enrol", data)}, who),
+    )
     if as_json:
         emit_json({"host": f"host-{name}", "credentials": str(out), **found})
         return

@@ -26,6 +26,7 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json, table
 from inalpha.cli.setup import HANDLE
+from inalpha.client.newkeys import enrol_with_file, settle
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
@@ -56,9 +57,21 @@ def enrol(
     return send(home, "key.enrol", {"data": data, "gate": gate(home, who, "key.enrol", data)}, who)
 
 
+def write_key(path: Path, key: SigningKey, passphrase: str | None) -> None:
+    """passphrase None: an open key."""
+    write_open(path, key) if passphrase is None else write_sealed(path, key, passphrase)
+
+
+def tell_settled(home: Home, *others: Path) -> None:
+    """Finish what an earlier verb was killed in, and say so."""
+    for told in settle(home, *others):
+        click.echo(told, err=True)
+
+
 def add_agent(home: Home, who: Any, name: str) -> dict[str, Any]:
     """A new agent key in this home, enrolled with the signer as its sponsor."""
     check_handle(name)
+    settle(home)
     path = agent_path(home.root, name)
     if path.exists():
         raise Refused("IDENTITY_TAKEN", f"{path} exists.", "Choose another name, or revoke it first.")
@@ -66,10 +79,13 @@ def add_agent(home: Home, who: Any, name: str) -> dict[str, Any]:
         origin = readers.origin(reader)
     key = new_key()
     make_private(path.parent)
-    found = enrol(
-        home, who, Signer(agent_name(origin, name), key), f"agent:{name}", "proposer", who.principal
+    signer = Signer(agent_name(origin, name), key)
+    found = enrol_with_file(
+        path,
+        signer,
+        lambda made: write_open(made, key),
+        lambda: enrol(home, who, signer, f"agent:{name}", "proposer", who.principal),
     )
-    write_open(path, key)
     return {"principal": f"agent:{name}", "key": str(path), **found}
 
 
@@ -122,6 +138,7 @@ def operator_add(
     home = home_of(ctx, home_override)
     require(home)
     check_handle(name)
+    tell_settled(home)
     path = operator_path(home.root, name)
     if path.exists():
         raise Refused("IDENTITY_TAKEN", f"{path} exists.", "Choose another name.")
@@ -130,17 +147,23 @@ def operator_add(
         origin = readers.origin(reader)
     if ssh_comment is not None:
         agent_signer = AgentSigner(operator_name(origin, name), _agent_key(ssh_comment))
-        found = enrol(home, who, agent_signer, f"op:{name}", role, None)
-        write_agent(path, agent_signer.key.public)
+        found = enrol_with_file(
+            path,
+            agent_signer,
+            lambda made: write_agent(made, agent_signer.key.public),
+            lambda: enrol(home, who, agent_signer, f"op:{name}", role, None),
+        )
         emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  in ssh-agent")
         return
     key = new_key()
     passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
-    found = enrol(home, who, Signer(operator_name(origin, name), key), f"op:{name}", role, None)
-    if passphrase is None:
-        write_open(path, key)
-    else:
-        write_sealed(path, key, passphrase)
+    signer = Signer(operator_name(origin, name), key)
+    found = enrol_with_file(
+        path,
+        signer,
+        lambda made: write_key(made, key, passphrase),
+        lambda: enrol(home, who, signer, f"op:{name}", role, None),
+    )
     emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
 
 
@@ -172,6 +195,7 @@ def recover(
     except ValueError as error:
         raise Refused("SEED", f"{seed_file} holds no recovery seed.", "64 hexadecimal digits.") from error
     passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
+    tell_settled(home)
     with reading(home) as reader:
         origin, size = readers.origin(reader), readers.size(reader)
         rows = [row for row in readers.keys(reader) if row["principal"] == f"op:{name}"]
@@ -180,14 +204,15 @@ def recover(
         raise Refused("NO_OWNER", f"op:{name} was never an owner.", "inalpha operator list")
     who = Operator(Signer(recovery_name(origin), recovery), f"op:{name}")
     path, key = operator_path(home.root, name), new_key()
-    made = path.with_name(f"{name}.recovered")
-    made.unlink(missing_ok=True)
-    write_open(made, key) if passphrase is None else write_sealed(made, key, passphrase)
-    for vkey in live:
-        data = {"principal": f"op:{name}", "valid_through_seq": size - 1, "vkey": vkey}
-        send(home, "key.revoke", {"data": data, "gate": gate(home, who, "key.revoke", data)}, who)
-    found = enrol(home, who, Signer(operator_name(origin, name), key), f"op:{name}", "owner", None)
-    made.replace(path)
+    signer = Signer(operator_name(origin, name), key)
+
+    def replace_keys() -> dict[str, Any]:
+        for vkey in live:
+            data = {"principal": f"op:{name}", "valid_through_seq": size - 1, "vkey": vkey}
+            send(home, "key.revoke", {"data": data, "gate": gate(home, who, "key.revoke", data)}, who)
+        return enrol(home, who, signer, f"op:{name}", "owner", None)
+
+    found = enrol_with_file(path, signer, lambda made: write_key(made, key, passphrase), replace_keys)
     emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
 
 

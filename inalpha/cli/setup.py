@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -17,6 +18,8 @@ from inalpha.audit.keys import (
     new_key,
     operator_name,
     operator_path,
+    sync_directory,
+    write_durable,
     write_open,
     write_sealed,
 )
@@ -34,6 +37,7 @@ from inalpha.model.money import MOST_CASH_E8, e8_from_text, text_from_e8
 from inalpha.model.ownership import owner_account_id
 from inalpha.risk.rules import default_text, parse_rules
 
+_LEDGER_FILES = ("ledger.db*", "blobs.db*", "log.key*", "head", "head.checkpoint*", "lock")
 HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,35}\Z")
 
 
@@ -62,7 +66,15 @@ def init(
     home = Home.at(home_override) if home_override else ctx.obj
     handle = operator or _user_handle()
     passphrase = None if is_open else _new_passphrase(passphrase_file, handle)
-    genesis = create_home(home, handle, cash, currency, passphrase)
+
+    def tell(genesis: Genesis) -> None:
+        _tell(home, handle, genesis, is_open=is_open, as_json=as_json)
+
+    create_home(home, handle, cash, currency, passphrase, tell=tell)
+
+
+def _tell(home: Home, handle: str, genesis: Genesis, *, is_open: bool, as_json: bool) -> None:
+    """The one time that the recovery seed is shown."""
     if as_json:
         emit_json(
             {
@@ -93,11 +105,23 @@ def create_home(
     passphrase: str | None,
     risk_overrides: dict[str, dict[str, object]] | None = None,
     config_text: str = DEFAULT_TEXT,
+    tell: Callable[[Genesis], None] = lambda genesis: None,
 ) -> Genesis:
-    """Everything that `init` makes; nothing is left behind when it refuses. passphrase None: an open key."""
+    """Everything that `init` makes; nothing is left behind when it refuses. passphrase None: an open key.
+
+    Killed before tell has returned, there is no home: the next call clears away what there is and makes it anew.
+    """
     _check(home, handle, cash, currency)
     config, risk = config_text, default_text(risk_overrides)
     make_private(home.root)
+    _clear_unfinished(home)
+    if operator_path(home.root, handle).exists():
+        raise Refused(
+            "KEY_EXISTS",
+            f"{home.root} holds a key of {handle} and no ledger.",
+            "Restore a backup, or move it.",
+        )
+    write_durable(home.making, handle)
     for folder in (home.keys, home.keys / "op", home.keys / "agent", home.clients, home.log):
         make_private(folder)
     key, path = new_key(), operator_path(home.root, handle)
@@ -118,7 +142,26 @@ def create_home(
         app=f"inalpha {__version__}",
     )
     _sign_first_limits(home, handle, passphrase)
+    tell(genesis)
+    home.making.unlink()
+    sync_directory(home.root)
     return genesis
+
+
+def _clear_unfinished(home: Home) -> None:
+    """What a killed init made. Its key goes before its mark: a key of its own is no stranger's."""
+    if not home.making.exists():
+        return
+    handle = home.making.read_text(encoding="utf-8")
+    if HANDLE.match(handle):
+        operator_path(home.root, handle).unlink(missing_ok=True)
+    for name in _LEDGER_FILES:
+        for path in home.root.glob(name):
+            path.unlink(missing_ok=True)
+    for path in (*(home.root / "checkpoints").glob("*"), *home.clients.glob("seen-*")):
+        path.unlink(missing_ok=True)
+    sync_directory(home.root)
+    home.making.unlink()
 
 
 def _sign_first_limits(home: Home, handle: str, passphrase: str | None) -> None:

@@ -14,6 +14,7 @@ from inalpha.audit.client import sign_gate
 from inalpha.audit.keys import is_in_agent, is_open, load_operator_signer, operator_name, operator_path
 from inalpha.audit.notes import Signer
 from inalpha.audit.sshagent import AgentSigner
+from inalpha.client.newkeys import settle
 from inalpha.ledger import readers
 from inalpha.model.errors import ConfigError
 from inalpha.model.home import Home
@@ -38,6 +39,7 @@ def operator_handles(home: Home) -> list[str]:
 
 def choose_operator(home: Home, named: str | None) -> str:
     """The operator whose key lies in this home; --operator decides where there are several."""
+    settle(home)
     found = operator_handles(home)
     if named is not None:
         if named not in found:

@@ -36,7 +36,13 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        return self.ledger.exists()
+        """Whether `init` came to its end here: only then has somebody seen the recovery seed."""
+        return self.ledger.exists() and not self.making.exists()
+
+    @property
+    def making(self) -> Path:
+        """There while `init` works; holds the operator's handle."""
+        return self.root / "init.unfinished"
 
     @property
     def config(self) -> Path:
