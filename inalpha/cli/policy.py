@@ -57,7 +57,8 @@ def policy() -> None:
 @policy.command("opt-out")
 @click.argument("rule", metavar="RULE")
 @click.option("--run", "run_name", required=True, metavar="RUN", help="The id that the start will get.")
-@click.option("--expires", required=True, metavar="AGE", help="At most 30d.")
+@click.option("--expires", metavar="AGE", help="At most 30d.")
+@click.option("--end", is_flag=True, help="End a waiver now; the run that relies on it stops.")
 @click.option("--reason", required=True)
 @signing_options
 @home_option
@@ -67,19 +68,24 @@ def opt_out(
     ctx: click.Context,
     rule: str,
     run_name: str,
-    expires: str,
+    expires: str | None,
+    end: bool,
     reason: str,
     operator: str | None,
     passphrase_file: str | None,
     home_override: str | None,
     as_json: bool,
 ) -> None:
-    """Let RUN do without RULE (isolation.LEVEL.HOST, or a risk control) until then; the owner signs."""
+    """Let RUN do without RULE (isolation.LEVEL.HOST, or a risk control) until then, or no longer; the owner signs."""
     home = home_of(ctx, home_override)
     require(home)
     if not reason.strip():
         raise InalphaError("REASON", "the reason is empty.", "--reason TEXT", exit_code=EXIT_USAGE)
-    until = time.time_ns() // 1000 + parse_duration(expires) * 1_000_000
+    if (expires is None) is not end:
+        raise InalphaError(
+            "EXPIRES", "a waiver either expires or ends now.", "--expires AGE, or --end", exit_code=EXIT_USAGE
+        )
+    until = time.time_ns() // 1000 + (parse_duration(expires) * 1_000_000 if expires else 0)
     data = {"expires": until, "rule": rule, "run": run_name}
     who = unlock(home, operator, passphrase_file)
     note = gate(home, who, "policy.opt_out", data)
@@ -87,7 +93,8 @@ def opt_out(
     if as_json:
         emit_json({**found, "expires": iso(found["expires"])})
     else:
-        click.echo(f"{run_name} may do without {plain(rule)} until {iso(until)} (line {found['seq']})")
+        told = f"until {iso(until)}" if expires else "no longer"
+        click.echo(f"{run_name} may do without {plain(rule)} {told} (line {found['seq']})")
 
 
 @policy.command()
@@ -156,12 +163,13 @@ def rule_of(verb: str) -> dict[str, Any]:
 
 
 def _dead(home: Any) -> list[str]:
-    """Waivers that are over, or whose run is."""
+    """Waivers that are over, by their time or an owner's word, or whose run is. The last line of each decides."""
     now_us = time.time_ns() // 1000
     with reading(home) as reader:
         rows = readers.rows(
             reader,
-            "SELECT o.rule, o.run, o.expires, r.state FROM opt_out o LEFT JOIN run r ON r.run = o.run ORDER BY o.seq",
+            "SELECT o.rule, o.run, o.expires, r.state, max(o.seq) AS seq"
+            " FROM opt_out o LEFT JOIN run r ON r.run = o.run GROUP BY o.rule, o.run ORDER BY seq",
         )
     return [
         f"{row['rule']} of {row['run']}: "

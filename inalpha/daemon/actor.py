@@ -219,6 +219,10 @@ class RunActor:
         """Whether the mandate's time is over, by the host's clock."""
         return not self.ended and now_us >= self.plan.expires_us
 
+    def rely_on(self, last: Waiver) -> None:
+        """The owner's last word about a waiver: it replaces what the run was loaded under."""
+        self.waivers = [last if waiver.rule == last.rule else waiver for waiver in self.waivers]
+
     def waiver_over(self, now_us: int) -> Waiver | None:
         """The first waiver that this run relies on and that has ended."""
         return next((waiver for waiver in self.waivers if now_us >= waiver.expires), None)
@@ -272,6 +276,9 @@ class RunActor:
             raise RunFailed("killed", KILLED_TEXT)
         if self.has_expired(time.time_ns() // 1000):
             raise RunFailed("mandate_expired", "")
+        over = self.waiver_over(time.time_ns() // 1000)
+        if over is not None:
+            raise RunFailed("waiver_expired", over.over_text)
         if not self.ended:
             await office.load_runner(self)
         entries = await office.entries(self.run)
@@ -507,7 +514,7 @@ class RunActor:
         """On the writer's thread. A halt that came after the step began voids it before COMMIT."""
         if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
             raise StepVoided
-        if self.has_newer_limits(txn) or self.has_expired(txn.now_us):
+        if self.has_newer_limits(txn) or self.has_expired(txn.now_us) or self.waiver_over(txn.now_us):
             raise StepVoided
         result = kernel.finish(reply, self.context())
         write_step(txn, self.plan.facts, result)

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -189,7 +190,7 @@ async def set_halt(office: Office, call: Call) -> Body:
         office.alert(txn, "halt", key, f"{state.value}: {reason}")
         return {"scope": key, "state": state.value, "seq": seq}
 
-    body = await call.commit(office, job)
+    body = await call.commit(office, job, ("halt", [key]))
     await office.apply_halts()
     return body
 
@@ -205,7 +206,7 @@ async def resume(office: Office, call: Call) -> Body:
         office.accounts.set_halt(key, HaltState.ACTIVE)
         return {"scope": key, "state": "ACTIVE"}
 
-    body = await call.commit(office, job)
+    body = await call.commit(office, job, ("halt", [key]))
     office.mend_latch()
     await office.apply_halts()
     return body
@@ -219,7 +220,7 @@ async def enrol_key(office: Office, call: Call) -> Body:
         txn.check_gate(gate, "key.enrol", data, principal)
         return {"seq": txn.line("key.enrol", principal, data, gate=gate)}
 
-    body = await call.commit(office, job)
+    body = await call.commit(office, job, ("key", []))
     await refresh_hosts(office)
     return body
 
@@ -232,7 +233,7 @@ async def revoke_key(office: Office, call: Call) -> Body:
         txn.check_gate(gate, "key.revoke", data, principal)
         return {"seq": txn.line("key.revoke", principal, data, gate=gate)}
 
-    body = await call.commit(office, job)
+    body = await call.commit(office, job, ("key", []))
     await refresh_hosts(office)
     return body
 
@@ -275,20 +276,28 @@ async def loosen_limits(office: Office, call: Call) -> Body:
 
 
 async def opt_out(office: Office, call: Call) -> Body:
-    """The owner lets one run do without one protection until a day; the run's start checks it."""
+    """The owner lets one run do without one protection until a day, or ends that at once."""
     data, gate, principal = call.mapping("data"), call.text("gate", 16_000), call.principal
-    reason = call.text("reason", 500)
+    reason, run = call.text("reason", 500), str(data.get("run"))
 
     def job(txn: Txn) -> Body:
         live = [run for run, actor in office.actors.items() if not actor.ended]
         known = Controls.__struct_fields__
-        waivers.check_opt_out(data, controls=known, next_run=txn.next_id("run"), live=live, now_us=txn.now_us)
+        held = waivers.in_force(txn.conn, run, txn.now_us)
+        waivers.check_opt_out(
+            data, held, controls=known, next_run=txn.next_id("run"), live=live, now_us=txn.now_us
+        )
         txn.check_gate(gate, "policy.opt_out", data, principal)
         seq = txn.line("policy.opt_out", principal, data, gate=gate)
-        office.alert(txn, "waiver", str(data["run"]), f"{data['rule']} waived by {principal}: {reason}")
+        word = "waived" if data["expires"] > txn.now_us else "no longer waived"
+        office.alert(txn, "waiver", run, f"{data['rule']} {word} by {principal}: {reason}")
+        if run in office.actors:
+            office.actors[run].rely_on(waivers.Waiver(data["rule"], run, data["expires"], seq))
         return {"seq": seq, **data}
 
-    return await call.commit(office, job)
+    body = await call.commit(office, job, ("waiver", [run]))
+    await office.end_unwaived(time.time_ns() // 1000)
+    return body
 
 
 async def refresh_limits(office: Office) -> None:

@@ -14,7 +14,7 @@ from inalpha.daemon.config import Config
 from inalpha.daemon.feeds import FeedHub
 from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
-from inalpha.daemon.outbox import Notice, Outbox
+from inalpha.daemon.outbox import LINES, Notice, Outbox
 from inalpha.daemon.record import RISK, RunFacts
 from inalpha.daemon.runplan import RunPlan
 from inalpha.execution import waivers
@@ -55,18 +55,22 @@ class Office:
         self.fatal: Callable[[Exception], None] = lambda error: None
 
     async def write(self, job: Callable[[Txn], T], notice: Notice | None = None) -> T:
-        """Run a job in one ledger transaction on the writer's thread. notice: (kind, ids), committed with it."""
-        if notice is None:
-            return await self.ledger.run(job)
-        seq = [0]
+        """Run a job in one ledger transaction on the writer's thread.
+
+        notice: (kind, ids), committed with it. Whatever wrote a line rings; ("lines", []) where nobody says more.
+        """
+        rung: list[tuple[int, Notice]] = []
 
         def noted(txn: Txn) -> T:
+            before = txn.tail.size
             value = job(txn)
-            seq[0] = self.outbox.add(txn, notice)
+            told = notice or (LINES if txn.tail.size > before else None)
+            if told is not None:
+                rung.append((self.outbox.add(txn, told), told))
             return value
 
         future = self.ledger.submit(noted)
-        future.add_done_callback(self.outbox.rings(asyncio.get_running_loop(), notice, seq))
+        future.add_done_callback(self.outbox.rings(asyncio.get_running_loop(), rung))
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -357,6 +361,13 @@ class Office:
             await self.copy_latch()
             await asyncio.sleep(0.2)
 
+    async def end_unwaived(self, now_us: int) -> None:
+        """End every run that relies on a waiver which is over, by its time or by the owner's word."""
+        for actor in list(self.actors.values()):
+            over = actor.waiver_over(now_us)
+            if over is not None and not actor.ended:
+                await actor.end("waiver_expired", over.over_text)
+
     async def expire_plans(self) -> None:
         """Plans and mandates whose time has passed end by the host's clock, journalled for replay."""
         from inalpha.daemon.plans import expire_due
@@ -366,7 +377,6 @@ class Office:
             for actor in list(self.actors.values()):
                 if not actor.ended and actor.has_expired(now_us):
                     await actor.end("mandate_expired")
-                elif not actor.ended and (over := actor.waiver_over(now_us)) is not None:
-                    await actor.end("waiver_expired", f"its waiver {over.rule} (line {over.seq}) is over")
+            await self.end_unwaived(now_us)
             await expire_due(self, now_us)
             await asyncio.sleep(0.25)

@@ -24,6 +24,7 @@ RETRY_S = 0.05
 MAX_TOGETHER = 64
 
 Notice = tuple[str, list[str]]
+LINES: Notice = ("lines", [])
 
 
 class Outbox:
@@ -60,12 +61,17 @@ class Outbox:
         self._waiting.append((seq, notice))
         self._news.set()
 
-    def rings(self, loop: asyncio.AbstractEventLoop, notice: Notice, seq: list[int]) -> Callable[[Any], None]:
-        """A callback for the transaction's future: also a waiter that was cancelled has its notice published."""
+    def rings(self, loop: asyncio.AbstractEventLoop, rung: list[tuple[int, Notice]]) -> Callable[[Any], None]:
+        """A callback for the transaction's future: also a waiter that was cancelled has its notice published.
+
+        rung: what the job added, once it has run.
+        """
 
         def done(future: Future[Any]) -> None:
-            if not future.cancelled() and future.exception() is None and not loop.is_closed():
-                loop.call_soon_threadsafe(self.ring, seq[0], notice)
+            if future.cancelled() or future.exception() is not None or loop.is_closed():
+                return
+            for seq, notice in rung:
+                loop.call_soon_threadsafe(self.ring, seq, notice)
 
         return done
 

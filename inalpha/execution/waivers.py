@@ -1,7 +1,8 @@
 """Waivers: the owner's signed, expiring leave for one run to do without one protection.
 
 A rule is `isolation.LEVEL.HOST`, for a host that measures no more than LEVEL, or the name of a risk control that the
-rules in force switch off. The line is `policy.opt_out`; nothing extends one, a new one is signed.
+rules in force switch off. The line is `policy.opt_out`. The last line of a rule and run decides: the owner ends a
+waiver by signing one that is over already.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class Waiver:
     expires: int
     seq: int
 
+    @property
+    def over_text(self) -> str:
+        return f"its waiver {self.rule} (line {self.seq}) is over"
+
     def as_dict(self) -> dict[str, Any]:
         return {"rule": self.rule, "seq": self.seq, "expires": self.expires}
 
@@ -40,19 +45,29 @@ def isolation_rule(level: str, host: str) -> str:
 
 
 def in_force(conn: sqlite3.Connection, run: str, now_us: int) -> dict[str, Waiver]:
-    """By rule, the waiver of this run that lasts longest."""
-    found = conn.execute(
-        "SELECT rule, run, max(expires), seq FROM opt_out WHERE run = ? AND expires > ? GROUP BY rule",
-        (run, now_us),
-    )
-    return {row[0]: Waiver(*row) for row in found}
+    """By rule, what the last line about this run says, where that still holds."""
+    query = "SELECT rule, run, expires, max(seq) FROM opt_out WHERE run = ? GROUP BY rule"
+    return {row[0]: Waiver(*row) for row in conn.execute(query, (run,)) if row[2] > now_us}
 
 
 def check_opt_out(
-    data: Mapping[str, Any], *, controls: Iterable[str], next_run: str, live: Iterable[str], now_us: int
+    data: Mapping[str, Any],
+    held: Mapping[str, Waiver],
+    *,
+    controls: Iterable[str],
+    next_run: str,
+    live: Iterable[str],
+    now_us: int,
 ) -> None:
-    """Raise Refused for a waiver that could bind nothing. next_run: the id that the next start will get."""
+    """Raise Refused for a waiver that could bind nothing, or the end of none.
+
+    held: what is in force for the run. next_run: the id that the next start will get.
+    """
     rule, run, expires = str(data.get("rule")), data.get("run"), data.get("expires")
+    if isinstance(expires, int) and expires <= now_us:
+        if rule not in held:
+            raise Refused("NO_WAIVER", f"{run} has no waiver {rule!r} to end.", "inalpha policy explain")
+        return
     known = sorted(controls)
     if rule not in known and not _ISOLATION.match(rule):
         raise Refused(
@@ -61,7 +76,7 @@ def check_opt_out(
             f"isolation.{'|'.join(MISSING_AT)}.HOST, or a control: {', '.join(known)}.",
         )
     if not isinstance(expires, int) or not now_us < expires <= now_us + MAX_LIFE_US:
-        raise Refused("OPT_OUT_EXPIRY", "a waiver ends within 30 days, and after now.", "--expires 7d")
+        raise Refused("OPT_OUT_EXPIRY", "a waiver ends within 30 days.", "--expires 7d")
     if run != next_run and run not in set(live):
         raise Refused(
             "OPT_OUT_RUN", f"{run} is neither live nor the next run.", f"The next start will be {next_run}."

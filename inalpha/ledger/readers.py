@@ -168,9 +168,9 @@ def waivers(reader: sqlite3.Connection, now_us: int, name: str | None = None) ->
     """Waivers in force of a run, or of every run that is live: rule, run, expires, seq of its line."""
     return rows(
         reader,
-        "SELECT o.rule, o.run, max(o.expires) AS expires, o.seq FROM opt_out o JOIN run r ON r.run = o.run"
-        " WHERE o.expires > ?1 AND (o.run = ?2 OR ?2 IS NULL)"
-        " AND r.state IN ('starting','running','parked') GROUP BY o.rule, o.run ORDER BY o.seq",
+        "SELECT o.rule, o.run, o.expires, o.seq FROM (SELECT rule, run, expires, max(seq) AS seq FROM opt_out"
+        " GROUP BY rule, run) o JOIN run r ON r.run = o.run WHERE o.expires > ?1 AND (o.run = ?2 OR ?2 IS NULL)"
+        " AND r.state IN ('starting','running','parked') ORDER BY o.seq",
         now_us,
         name,
     )

@@ -105,6 +105,43 @@ def test_run_below_sealed_needs_a_waiver_that_is_shown_recorded_and_ends_it(
     assert (evidence["level"], [waiver["rule"] for waiver in evidence["waivers"]]) == ("fenced", [RULE])
 
 
+def test_owner_ends_a_waiver_and_with_it_the_run(fenced: Installation, tmp_path: Path) -> None:
+    home = fenced
+    candidate = home.promote(STRATEGIES / "fast_cross.py")
+    bars = first_bars("GOOG-1d.csv", 2000, tmp_path / "bars.csv")
+    end = ("policy", "opt-out", RULE, "--run", "run-1", "--end", "--reason", "a change of mind")
+    assert "NO_WAIVER" in home(*end, code=4)
+    opt_out(home, RULE, "run-1", "1h")
+    start = (
+        "run",
+        "start",
+        candidate,
+        "--symbol",
+        "GOOG",
+        "--timeframe",
+        "1d",
+        "--feed",
+        f"replay:{bars}@20",
+    )
+    run = home.json(*start)["run"]
+    until(lambda: home.json("run", "show", run)["isolation"], what="a runner")
+    before = home.json("run", "show", run)
+    assert [waiver["rule"] for waiver in before["waivers"]] == [RULE]
+
+    home(*end)
+    ended = home.json("run", "show", run)
+    assert (ended["state"], ended["reason"], ended["waivers"]) == ("failed", "waiver_expired", [])
+    dead = home.json("policy", "explain")["dead"]
+    assert [item for item in dead if RULE in item and "over since" in item]
+    assert home.json("status")["waivers"] == []
+    assert "NO_WAIVER" in home(*end, code=4)
+    # For the next run as well: what was signed before its start can be taken back before its start.
+    opt_out(home, RULE, "run-2", "1h")
+    home("policy", "opt-out", RULE, "--run", "run-2", "--end", "--reason", "again")
+    assert "WAIVER_NEEDED" in home(*start, code=4)
+    home("audit", "verify")
+
+
 def test_switched_off_control_needs_a_waiver_of_the_run(installation: Installation, tmp_path: Path) -> None:
     home = installation
     candidate = home.promote(STRATEGIES / "fast_cross.py")
@@ -166,7 +203,7 @@ def test_a_waiver_counts_once_by_an_owner_and_for_what_was_signed(installation: 
     assert refusal(sign(owner), rule="isolation.fenced.host-local") == "GATE_SUBJECT"
     assert refusal(sign(owner), expires=data["expires"] + 1) == "GATE_SUBJECT"
     assert refusal(sign(owner), more="x") == "LINE_FORM"
-    assert refusal(sign(owner, expires=now_us - 1), expires=now_us - 1) == "OPT_OUT_EXPIRY"
+    assert refusal(sign(owner, expires=now_us - 1), expires=now_us - 1) == "NO_WAIVER"
     assert refusal(sign(agent)) == "GATE_ACTOR"
     assert refusal(sign(agent), agent) == refusal(sign(owner), agent) == "ROLE"
     assert waivers_on_record(home) == 0
