@@ -70,7 +70,8 @@ def run_verify(
 
 def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
     """Replay every run that has a journal; the first that differs is named by its run's start line."""
-    from inalpha.research.reexecute import load_record, replay_run
+    from inalpha.kernel.version import KERNEL_VERSION, OtherKernel
+    from inalpha.research.reexecute import load_record, replay_run, unsigned_step
     from runners.local import LocalSandbox
 
     rows = reader.execute(
@@ -80,12 +81,19 @@ def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
     if not rows:
         return None, "no run to execute"
     steps = 0
+    others: list[str] = []
     with LocalSandbox() as sandbox:
         for run, started in rows:
             try:
                 found = replay_run(
                     load_record(reader, lambda name: readers.read_blob(home.root, name), run), sandbox
                 )
+            except OtherKernel as error:
+                bad = unsigned_step(reader, run)
+                if bad is not None:
+                    return bad, f"{run}: the journal's text is not what its signed head covers"
+                others.append(f"{run} (made by kernel {error.made_by})")
+                continue
             except InalphaError as error:
                 return started, f"{run}: {error.message}"
             except (ValueError, KeyError) as error:  # a header of another kernel, or of none
@@ -97,7 +105,10 @@ def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
                     "SELECT seq FROM step WHERE run = ? AND bar = ?", (run, where["step"])
                 ).fetchone()
                 return (row[0] if row else started), f"{run} differs at {json.dumps(where)[:300]}"
-    return None, f"{len(rows)} runs, {steps} steps executed again, equal"
+    said = f"{len(rows) - len(others)} runs, {steps} steps executed again, equal"
+    if others:
+        said += f"; NOT EXECUTED AGAIN by this program's kernel {KERNEL_VERSION}: {', '.join(others)}"
+    return None, said
 
 
 @audit.command()
@@ -148,6 +159,8 @@ def verify(
                 )
             if no_exec:
                 click.echo("strategies were not executed again (--no-exec)")
+            elif "NOT EXECUTED" in found.notes.get("I20", ""):
+                click.echo(f"warning: {plain(found.notes['I20'])}", err=True)
         else:
             click.echo(
                 f"BROKEN: {plain(found.reason)}. Nothing after it is proven.",

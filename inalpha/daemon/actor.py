@@ -243,6 +243,10 @@ class RunActor:
 
     async def _live(self) -> None:
         """Until the run ends. Retryable troubles back off and rebuild; any other ends it with its code."""
+        if self.plan.parked:
+            await self.office.note_parked(self.run, self.plan.parked)
+            self.office.log("run_parked", "error", self.run, text=self.plan.parked)
+            return
         while not self.closed:
             try:
                 await self._prepare()
@@ -347,6 +351,8 @@ class RunActor:
 
     async def _rebuild_alone(self) -> Kernel | None:
         """The kernel from recorded replies, without a runner: enough for the last line."""
+        if self.plan.parked:
+            return None
         entries = await self.office.entries(self.run)
         if not entries:
             return None

@@ -21,7 +21,8 @@ from inalpha.execution import waivers
 from inalpha.execution.waivers import Waiver
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec
-from inalpha.ledger.readers import STEPS_ON, read_blob
+from inalpha.kernel.version import OtherKernel
+from inalpha.ledger.readers import PARKED, STEPS_ON, read_blob
 from inalpha.ledger.txn import Txn
 from inalpha.ledger.writer import Ledger
 from inalpha.market.feedspec import FeedSpec
@@ -131,9 +132,16 @@ class Office:
             rules_sha256=mandate["limits_sha256"],
             **self.config.fills.members(self.config.account),
         )
+        parked = ""
         header = txn.conn.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
         if header is not None:  # fees and the like are those of the run's start, whatever the file says now
-            spec = RunSpec.from_header(header[0])
+            try:
+                spec = RunSpec.from_header(header[0])
+            except OtherKernel as error:
+                parked = f"{error.message} {error.fix}"
+            except (ValueError, KeyError, TypeError) as error:
+                parked = f"its journal cannot be read: {error}."
+        txn.conn.execute("DELETE FROM run_error WHERE run = ? AND code = ?", (run, PARKED))
         expiry = rules.controls.plan_expiry
         bar_s = max(1, spec.timeframe_ns // 1_000_000_000)
         ttl_s = expiry.human_s if spec.approval == "human" else min(expiry.machine_s, bar_s)
@@ -147,7 +155,7 @@ class Office:
             ttl_s * 10**6,
         )
         has_ended = row[3] not in LIVE_RUN_STATES
-        return RunPlan(spec, feed, source, rules, facts, mandate["expires"], row[2] * 1000, has_ended)
+        return RunPlan(spec, feed, source, rules, facts, mandate["expires"], row[2] * 1000, has_ended, parked)
 
     def read_blob(self, sha256: str) -> bytes:
         """A file behind a hash. Raises IntegrityError when it is missing."""
@@ -240,6 +248,16 @@ class Office:
             (run, txn.now_us, code, text[:500]),
         )
         self.alert(txn, "security" if code in SECURITY_ALERTS else "run_failed", run, f"{code}: {text}")
+
+    async def note_parked(self, run: str, text: str) -> None:
+        """The run waits, untouched, for a program that can go on with it; planning it there takes the note back."""
+
+        def job(txn: Txn) -> None:
+            values = (run, txn.now_us, PARKED, text[:500])
+            txn.conn.execute("INSERT INTO run_error (run, ts, code, text) VALUES (?, ?, ?, ?)", values)
+            self.alert(txn, "run_parked", run, text)
+
+        await self.write(job, ("run", [run]))
 
     async def note_retry(self, run: str, code: str, text: str, pause_s: float) -> None:
         def job(txn: Txn) -> None:

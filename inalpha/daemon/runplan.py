@@ -27,7 +27,10 @@ class RunFailed(Exception):
 
 @dataclass(slots=True)
 class RunPlan:
-    """What the mandate fixes for one run. has_ended: its last line is written, its position is not flat yet."""
+    """What the mandate fixes for one run. has_ended: its last line is written, its position is not flat yet.
+
+    parked: why this program must not go on with it; "" where it may.
+    """
 
     spec: RunSpec
     feed: FeedSpec
@@ -37,6 +40,7 @@ class RunPlan:
     expires_us: int
     started_ns: int
     has_ended: bool = False
+    parked: str = ""
 
 
 def last_warm_open(entries: list[JournalEntry]) -> int | None:

@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from inalpha.kernel import version
 from inalpha.kernel.costs import FeeModel, SlippageModel
 from inalpha.kernel.journal import canonical
 from inalpha.model.instrument import Instrument
 from inalpha.model.timeframe import TIMEFRAMES_NS
 from inalpha.model.version import VERSION
 
-KERNEL_VERSION = 2
 ParamValue = int | str | bool | float
 
 _MIN_LAG_NS = 30_000_000_000
@@ -80,7 +80,7 @@ class RunSpec:
         return canonical(
             {
                 "version": VERSION,
-                "kernel": KERNEL_VERSION,
+                "kernel": version.KERNEL_VERSION,
                 "run": self.run,
                 "strategy_sha256": self.strategy_sha256,
                 "symbol": self.symbol,
@@ -112,11 +112,10 @@ class RunSpec:
 
     @classmethod
     def from_header(cls, text: str) -> RunSpec:
-        """The spec that a journal's first entry holds. Raises ValueError or KeyError."""
+        """The spec that a journal's first entry holds. Raises OtherKernel, ValueError or KeyError."""
+        version.check_version(text)
         data = json.loads(text)
-        if data.pop("kernel") != KERNEL_VERSION:
-            raise ValueError("the journal was written by another kernel version")
-        for name in ("version", "opening_position"):
+        for name in ("kernel", "version", "opening_position"):
             data.pop(name)
         data["instrument"] = Instrument(**data["instrument"])
         data["fee"] = FeeModel(*data["fee"])

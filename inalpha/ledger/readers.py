@@ -21,13 +21,15 @@ from inalpha.model.states import HaltState, strictest
 LEDGER = "ledger.db"
 BLOBS = "blobs.db"
 LIVE = ("starting", "running", "parked")
+PARKED = "PARKED"  # code of a live run's last error, where this program must not go on with it
 # An ended run whose position is still watched: no `end` closed its journal. One that cannot be rebuilt is not.
 STEPS_ON = (
     "(ended_seq IS NOT NULL AND position != '0' AND reason IS NOT 'REPLAY_DIVERGED'"
     " AND (SELECT input FROM journal j WHERE j.run = run.run"
     """ ORDER BY n DESC LIMIT 1) NOT LIKE '%"kind":"end"%')"""
 )
-_RUN = f"SELECT *, {STEPS_ON} AS is_watched FROM run"
+_LAST_ERROR = "(SELECT code FROM run_error e WHERE e.run = run.run ORDER BY ts DESC LIMIT 1)"
+_RUN = f"SELECT *, {STEPS_ON} AS is_watched, {_LAST_ERROR} AS last_error FROM run"
 
 Row = dict[str, Any]
 
@@ -355,6 +357,8 @@ def _fold(reader: sqlite3.Connection, key: str) -> str:
 
 def _with_state(item: Row) -> Row:
     item["is_live"] = item["state"] in LIVE
+    if item.pop("last_error") == PARKED and item["is_live"]:
+        item["state"] = "parked"
     item["is_watched"] = bool(item["is_watched"])
     return item
 

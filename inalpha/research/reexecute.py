@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from inalpha.kernel.chain import heads
 from inalpha.kernel.gateway import DirectGateway
 from inalpha.kernel.journal import bar_from_members, context_from
 from inalpha.kernel.kernel import Kernel
@@ -63,7 +64,9 @@ class Difference:
 
 
 def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
-    """Read a run. Raises IntegrityError when a part is missing, Refused for no run, TryAgain before its journal."""
+    """Read a run. Raises IntegrityError when a part is missing, Refused for no run or one of another
+    kernel, TryAgain before its journal.
+    """
     row = conn.execute("SELECT mandate, head FROM run WHERE run = ?", (run,)).fetchone()
     if row is None:
         raise Refused("NO_RUN", f"there is no {run}.", "'inalpha run list' shows all.")
@@ -81,6 +84,23 @@ def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
         raise TryAgain("NO_BAR", f"{run} has no journal yet.", "Wait for its first bar.")
     spec = RunSpec.from_header(entries[0].input)
     return RunRecord(run, spec, rules_from_canonical(limits.decode()), source, entries, row[1])
+
+
+def unsigned_step(conn: sqlite3.Connection, run: str) -> int | None:
+    """The first step line whose signed head the journal's texts do not hash to; None when all do.
+
+    No entry's meaning is asked, so a journal of another kernel can be checked too, its header included.
+    """
+    rows = conn.execute(
+        "SELECT n, kind, bar, input, output, head FROM journal WHERE run = ? ORDER BY n", (run,)
+    )
+    found: dict[int, str] = {}
+    entries = [JournalEntry(*row) for row in rows]
+    for entry, head in zip(entries, heads(entries), strict=True):
+        if entry.kind == "bar" and entry.bar is not None:
+            found[entry.bar] = head
+    signed = conn.execute("SELECT seq, bar, state_sha256 FROM step WHERE run = ? ORDER BY bar", (run,))
+    return next((seq for seq, bar, head in signed if found.get(bar) != head), None)
 
 
 def limits_of(rules: Rules) -> Limits:
