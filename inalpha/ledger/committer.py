@@ -23,6 +23,7 @@ from inalpha.audit.notes import Signer
 from inalpha.ledger import database, disk
 from inalpha.ledger.blobs import KnownTexts, drop_orphans, store
 from inalpha.ledger.clock import Clock
+from inalpha.ledger.folded import Folded
 from inalpha.ledger.mend import Mend, forget_heads
 from inalpha.ledger.startup import open_chain, settle_log_key
 from inalpha.ledger.txn import Tail, Txn
@@ -69,6 +70,7 @@ class Committer:
         self._published: tuple[int, float] = (0, 0.0)
         self._told_behind = 0
         self._texts = KnownTexts()
+        self._folded: Folded | None = None
         self._conn: sqlite3.Connection = None  # type: ignore[assignment]  # the writer's thread opens it
         self._blobs: sqlite3.Connection = None  # type: ignore[assignment]
 
@@ -110,6 +112,9 @@ class Committer:
         drop_orphans(self._blobs, chain.commits)
         self._head = HeadFile(self.home / "head")
         self._begin_epoch(chain.clean, chain.epoch, migrated)
+        self._folded = chain.folded
+        if self._folded is not None:
+            self._folded.sign(self.home, self._tail.signer)
         self._rotated_at = self._tail.ts
 
     def _begin_epoch(self, clean: bool, previous: int, migrated: list[tuple[int, int, str]]) -> None:
@@ -265,6 +270,8 @@ class Committer:
             if any(txn.rotated for txn in done):
                 os.replace(self.home / "log.key.next", self.home / "log.key")
                 keys.sync_directory(self.home)
+                if self._folded is not None:
+                    self._folded.sign(self.home, self._tail.signer)
             erased = [(name,) for txn in done for name in txn.erased]
             if erased:
                 self._blobs.executemany("DELETE FROM blob WHERE name = ?", erased)

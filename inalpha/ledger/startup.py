@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from inalpha.audit import keys, merkle
 from inalpha.audit.checkpoint import parse_note
-from inalpha.audit.event import EventError, is_log_enrolment, log_key_named, parse_entry, read_event
+from inalpha.audit.event import ZERO_HASH, Event, EventError, is_log_enrolment, parse_entry, read_event
 from inalpha.audit.fold.apply import apply, differing_table
-from inalpha.audit.fold.base import Violation, create_scratch
+from inalpha.audit.fold.base import Violation, create_scratch, get
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
 from inalpha.audit.head import read_heads
 from inalpha.audit.notes import NoteError, Signer, parse_vkey, verify_ed25519
+from inalpha.ledger import folded
 from inalpha.ledger.blobs import commits_in
+from inalpha.ledger.folded import Folded
 from inalpha.model.errors import ConfigError, IntegrityError
 
 PAGE = 2000
@@ -24,7 +27,7 @@ PAGE = 2000
 
 @dataclass(slots=True)
 class Chain:
-    """What the lines say about the tail, and their tree."""
+    """What the lines say about the tail, and their tree. commits: the texts that they name."""
 
     origin: str
     genesis: str
@@ -37,68 +40,102 @@ class Chain:
     log_vkey: str
     clean: bool
     commits: set[str]
+    folded: Folded | None
 
 
 def open_chain(home: Path, conn: sqlite3.Connection, *, trusts_heads: bool = True) -> Chain:
-    """Recompute leaves and tree, fold every line again and compare. Raises IntegrityError naming the seq.
+    """Recompute leaves and tree, check the links, fold the lines and compare. Raises IntegrityError naming the seq.
 
     trusts_heads: false where the owner has just signed that this copy is older than its head files.
     """
     heads = known_heads(home) if trusts_heads else [(0, merkle.EMPTY_ROOT)]
-    scratch = create_scratch()
-    tree = merkle.Tree(lambda start, end: leaves_of(conn, start, end))
-    wanted = dict(heads)
-    commits: set[str] = set()
-    erased: set[str] = set()
-    entry, genesis, log_vkey, clean, event = b"", "", "", True, None
-    for seq, found, leaf in rows_of(conn):
-        entry = found
-        if seq != tree.size or merkle.leaf_hash(entry) != leaf:
-            raise _damaged(tree.size, "its stored hash is not of its bytes, or a line is missing")
+    known = folded.find(home) if trusts_heads else None
+    if known is not None:
+        size = conn.execute("SELECT ifnull(max(seq), -1) + 1 FROM ev").fetchone()[0]
+        if size < known.size:
+            raise _damaged(size, f"{known.size} lines were folded before; the tail is missing")
+        with suppress(IntegrityError):  # every line is looked at again, to name the one
+            return _Opening(home, conn, dict(heads), known).chain()
+    return _Opening(home, conn, dict(heads), None).chain()
+
+
+class _Opening:
+    """One pass over the lines. known: what those before its size add up to, so that they are hashed alone."""
+
+    def __init__(
+        self, home: Path, conn: sqlite3.Connection, heads: dict[int, bytes], known: Folded | None
+    ) -> None:
+        self.home = home
+        self.conn = conn
+        self.heads = heads
+        self.known = known
+        self.tree = merkle.Tree(lambda start, end: leaves_of(conn, start, end))
+        self.scratch = create_scratch()
+        self.named = folded.load(home, self.scratch) if known is not None else set()
+        self.trusted = dict([(known.size, known.root)] if known is not None else [])
+
+    def chain(self) -> Chain:
+        try:
+            chain = self._chain()
+        except BaseException:
+            self.scratch.close()
+            raise
+        if chain.tree.size - (self.known.size if self.known else 0) >= folded.WORTH_LINES:
+            root = chain.tree.root()
+            chain.folded = folded.save(self.home, self.scratch, self.named, chain.tree.size, root)
+        self.scratch.close()
+        return chain
+
+    def _chain(self) -> Chain:
+        tree, begin = self.tree, self.known.size if self.known is not None else 0
+        genesis, before, entry, event = "", ZERO_HASH, b"", None
+        for seq, found, leaf in rows_of(self.conn):
+            entry = found
+            if seq != tree.size or merkle.leaf_hash(entry) != leaf:
+                raise _damaged(tree.size, "its stored hash is not of its bytes, or a line is missing")
+            if seq >= begin:
+                event = self._fold(seq, entry, before)
+            before = leaf.hex()
+            genesis = genesis or before
+            tree.append(leaf)
+            for known in (self.heads, self.trusted):
+                if tree.size in known and tree.root() != known[tree.size]:
+                    raise _damaged(seq, "the head file knows another tree of this size")
+        if not tree.size:
+            raise _damaged(0, "the ledger is empty")
+        longest = max(self.heads)
+        if tree.size < longest:
+            raise _damaged(tree.size, f"the head file knows {longest} lines; the tail is missing")
+        event = event or read_event(entry)
+        _check_tail(entry, self.scratch, event.kind)
+        table = differing_table(self.conn, self.scratch)
+        if table is not None:
+            raise IntegrityError(
+                "PROJECTION",
+                f"table {table} is not what the lines add up to.",
+                "Restore a backup; do not trade on it.",
+            )
+        log_vkey = get(self.scratch, "log_vkey")
+        clean = event.kind in ("epoch.close", "ledger.genesis")
+        return Chain(
+            event.log, genesis, tree, before, event.epoch, event.ts, event.mono, event.boot, log_vkey, clean,
+            self.named, self.known,
+        )  # fmt: skip
+
+    def _fold(self, seq: int, entry: bytes, before: str) -> Event:
         try:
             event = read_event(entry)
-            apply(scratch, event, nonces_of(event.gate, event.gate2, event.proposal))
+            # With the last line's signature this ties every byte of the log to the key in force.
+            if event.prev != before or event.seq != seq:
+                raise _damaged(seq, "it does not follow the line before it")
+            apply(self.scratch, event, nonces_of(event.gate, event.gate2, event.proposal))
         except (Violation, ValueError, TypeError, KeyError) as error:
             raise _damaged(seq, str(error)) from error
-        tree.append(leaf)
-        commits |= commits_in(event.data)
+        self.named |= commits_in(event.data)
         if event.kind == "blob.erase":
-            erased.add(event.data["commit"])
-        if seq == 0:
-            genesis = leaf.hex()
-            log_vkey = event.data["log_vkey"]
-        else:
-            log_vkey = log_key_named(event) or log_vkey
-        clean = event.kind == "epoch.close" or seq == 0
-        if seq + 1 in wanted and tree.root() != wanted[seq + 1]:
-            raise _damaged(seq, "the head file knows another tree of this size")
-    if event is None:
-        raise _damaged(0, "the ledger is empty")
-    longest = max(wanted)
-    if tree.size < longest:
-        raise _damaged(tree.size, f"the head file knows {longest} lines; the tail is missing")
-    _check_tail(entry, scratch, event.kind)
-    table = differing_table(conn, scratch)
-    scratch.close()
-    if table is not None:
-        raise IntegrityError(
-            "PROJECTION",
-            f"table {table} is not what the lines add up to.",
-            "Restore a backup; do not trade on it.",
-        )
-    return Chain(
-        event.log,
-        genesis,
-        tree,
-        leaf.hex(),
-        event.epoch,
-        event.ts,
-        event.mono,
-        event.boot,
-        log_vkey,
-        clean,
-        commits - erased,  # a kill between the line and its deletion leaves the text for this start
-    )
+            # A kill between the line and its deletion leaves the text for this start.
+            self.named.discard(event.data["commit"])
+        return event
 
 
 def settle_log_key(home: Path, origin: str, log_vkey: str) -> Signer:

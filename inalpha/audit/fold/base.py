@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable
 from importlib import resources
@@ -48,9 +49,17 @@ class Violation(Refused):
 
 def create_projections(conn: sqlite3.Connection) -> None:
     """Make the empty projection tables, in the ledger or in a verifier's scratch database."""
-    tables = resources.files("inalpha.audit.fold").joinpath("projections.sql").read_text("utf-8")
-    for statement in tables.split(";\n"):
+    for statement in _schema().split(";\n"):
         conn.execute(statement)
+
+
+def schema_sha256() -> str:
+    """Which projections this program makes; a copy made by another is of no use to it."""
+    return hashlib.sha256(_schema().encode()).hexdigest()
+
+
+def _schema() -> str:
+    return resources.files("inalpha.audit.fold").joinpath("projections.sql").read_text("utf-8")
 
 
 def create_scratch() -> sqlite3.Connection:
