@@ -127,6 +127,7 @@ def measure(root: Path, count: int) -> dict[str, float]:
     script.write_bytes(verifier_source())
     peaks["verify.py"] = measured("verify.py", None, str(script), str(export), "--genesis", genesis)[1]
     peaks["open"] = measured("open, all folded again", OPEN, str(home), str(wall))[1]
+    peaks["open again"] = measured("opened again, from there on", OPEN, str(home), str(wall + 10**6))[1]
     return peaks
 
 
