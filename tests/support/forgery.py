@@ -42,7 +42,7 @@ def long_story(home: Path) -> Story:
     story.trade(machine, 5)
     by_hand(story, human, 1)
     story.bar(machine, 9, 1, lambda txn: story.refuse(txn, machine, 9))
-    story.bar(human, 3, 1, lambda txn: _left_pending(story, txn, human, 3))
+    story.bar(human, 3, 1, lambda txn: left_pending(story, txn, human, 3))
     story.clock.advance(400_000_000)
     story.do(lambda txn: plans.expire_plan(txn, plans.due_plans(txn.conn, txn.now_us)[0]))
     story.ledger.abandon()
@@ -71,7 +71,7 @@ def commit(story: Story) -> str:
 
 def by_hand(story: Story, run: str, bar: int) -> None:
     """An intent that a person approves; it fills in the next bar."""
-    story.bar(run, bar, 1, lambda txn: _left_pending(story, txn, run, bar))
+    story.bar(run, bar, 1, lambda txn: left_pending(story, txn, run, bar))
     found = story.do(
         lambda txn: txn.conn.execute("SELECT plan, digest FROM plan WHERE state = 'pending'").fetchone()
     )
@@ -89,7 +89,7 @@ def halt_and_resume(story: Story) -> None:
     story.do(lambda txn: gates.resume(txn, "all", "op:anna", reason, note))
 
 
-def _left_pending(story: Story, txn: Txn, run: str, bar: int) -> None:
+def left_pending(story: Story, txn: Txn, run: str, bar: int) -> None:
     plan = story.plan(txn, run, bar)
     lines.record_decision(txn, run, bar, "b" * 64, 0, "pending", plan)
 

@@ -74,7 +74,7 @@ def risk_check(conn: sqlite3.Connection, event: Event) -> None:
 
 def plan_approve(conn: sqlite3.Connection, event: Event) -> None:
     data = event.data
-    plan = _plan(conn, data["plan"])
+    plan = _pending(conn, data["plan"])
     require(plan["digest"] == data["plan_sha256"], "I3", f"{data['plan']}: approved with another digest")
     require(event.ts < plan["expires"], "I15", f"{data['plan']} had expired")
     _check_approver(conn, event, plan)
@@ -83,12 +83,10 @@ def plan_approve(conn: sqlite3.Connection, event: Event) -> None:
     _check_halt(conn, plan)
     life = data["token_expires"] - event.ts
     require(0 < life <= MAX_TOKEN_LIFE_US, "I2", "the token lives longer than 30 s")
-    cursor = conn.execute(
-        "UPDATE plan SET state = 'approved', decided_by = ?, decided_seq = ?, decided_ts = ?"
-        " WHERE plan = ? AND state = 'pending'",
+    conn.execute(
+        "UPDATE plan SET state = 'approved', decided_by = ?, decided_seq = ?, decided_ts = ? WHERE plan = ?",
         (event.actor, event.seq, event.ts, data["plan"]),
     )
-    only(cursor, "I15", f"{data['plan']} is {plan['state']}, not pending")
     known = row(conn, "SELECT 1 FROM token WHERE token_sha256 = ?", data["token_sha256"])
     require(known is None, "I2", "a token minted twice")
     conn.execute(
@@ -99,6 +97,9 @@ def plan_approve(conn: sqlite3.Connection, event: Event) -> None:
 
 def plan_execute(conn: sqlite3.Connection, event: Event) -> None:
     data = event.data
+    minted = "SELECT 1 FROM token WHERE plan = ? AND minted_seq = ? AND consumed_seq IS NULL"
+    known = row(conn, minted, data["plan"], event.seq - 1)
+    require(known, "I2", f"{data['plan']}: no unused token was minted for it by the line before")
     plan = _plan(conn, data["plan"])
     require(plan["digest"] == data["plan_sha256"], "I3", f"{data['plan']}: executed with another digest")
     by_person = str(plan["decided_by"]).startswith("op:")
@@ -109,7 +110,7 @@ def plan_execute(conn: sqlite3.Connection, event: Event) -> None:
         " AND consumed_seq IS NULL AND minted_seq = ?",
         (event.seq, data["token_sha256"], data["plan"], data["plan_sha256"], event.ts, event.seq - 1),
     )
-    only(cursor, "I2", f"{data['plan']}: no unused token was minted for it by the line before")
+    only(cursor, "I2", f"{data['plan']}: another token, or its time was over")
     _check_halt(conn, plan)
     take_number(conn, data["order"])
     cursor = conn.execute(
@@ -132,7 +133,7 @@ def plan_execute(conn: sqlite3.Connection, event: Event) -> None:
 def plan_end(conn: sqlite3.Connection, event: Event) -> None:
     """plan.reject, plan.expire, plan.cancel: from pending only, each final."""
     data = event.data
-    plan = _plan(conn, data["plan"])
+    plan = _pending(conn, data["plan"])
     state, code = {
         "plan.reject": ("rejected", data.get("code")),
         "plan.expire": ("expired", "PLAN_EXPIRED"),
@@ -146,12 +147,10 @@ def plan_end(conn: sqlite3.Connection, event: Event) -> None:
             )
     if event.kind == "plan.expire":
         require(event.ts >= plan["expires"], "I15", f"{data['plan']} has not expired yet")
-    cursor = conn.execute(
-        "UPDATE plan SET state = ?, code = ?, decided_by = ?, decided_seq = ?, decided_ts = ?"
-        " WHERE plan = ? AND state = 'pending'",
+    conn.execute(
+        "UPDATE plan SET state = ?, code = ?, decided_by = ?, decided_seq = ?, decided_ts = ? WHERE plan = ?",
         (state, code, event.actor, event.seq, event.ts, data["plan"]),
     )
-    only(cursor, "I15", f"{data['plan']} is {plan['state']}, not pending")
 
 
 def halt_state(conn: sqlite3.Connection, account: str, run: str | None) -> HaltState:
@@ -175,6 +174,12 @@ def _plan(conn: sqlite3.Connection, name: str) -> dict[str, Any]:
     if found is None:
         raise Violation("I15", f"{name} is unknown")
     return dict(zip([column[0] for column in cursor.description], found, strict=True))
+
+
+def _pending(conn: sqlite3.Connection, name: str) -> dict[str, Any]:
+    plan = _plan(conn, name)
+    require(plan["state"] == "pending", "I15", f"{name} is {plan['state']}, not pending")
+    return plan
 
 
 def _live_run(conn: sqlite3.Connection, account: str, symbol: str) -> str | None:

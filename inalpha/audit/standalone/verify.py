@@ -970,7 +970,7 @@ class Books:
         self.ended: Counter[str] = Counter()
         self.tokens: set[bytes] = set()
         self.halts: dict[str, str] = {}
-        self.opt_outs: dict[tuple[str, str | None], int] = {}  # by rule and run, the last line's expiry
+        self.opt_outs: dict[tuple[str | None, str | None], int] = {}  # by rule and run, the last line's expiry
         self.proposals: dict[str, str] = {}
         self.approved: Plan | None = None
         self.closed, self.recovering = True, False
@@ -1015,6 +1015,11 @@ class Books:
         require(name in self.accounts, check, f"the account {name} is unknown")
         return self.accounts[name]
 
+    def begin(self, line: Line) -> None:
+        """What the genesis says of the log itself holds whatever else is wrong with it."""
+        self.origin = line.data["origin"]
+        self.keys.rotate(line.data["log_vkey"], self.origin, 0)
+
     def ledger_genesis(self, line: Line, data: dict[str, Any]) -> None:
         require(line.seq == 0, "I17", "a second genesis")
         own = owner_account(line.actor.partition(":")[2])
@@ -1022,8 +1027,6 @@ class Books:
             data["owner"] == line.actor and data["account"] == own, "I5", "the account is not the owner's"
         )
         require(amount(data["cash"]) >= 0, "I13", "negative opening cash")
-        self.origin = data["origin"]
-        self.keys.rotate(data["log_vkey"], self.origin, 0)
         self.keys.enrol(data["owner_vkey"], "owner", 0, line.actor)
         self.keys.enrol(data["recovery_vkey"], "recovery", 0, line.actor)
         self.accounts[data["account"]] = Account(line.actor, data["currency"], data["cash"])
@@ -1312,6 +1315,11 @@ class Books:
             raise Broken("I15", f"{data['plan']} is unknown or finished")
         return found
 
+    def pending(self, data: dict[str, Any]) -> Plan:
+        plan = self.plan(data)
+        require(plan.state == "pending", "I15", f"{plan.name} is {plan.state}, not pending")
+        return plan
+
     def risk_check(self, line: Line, data: dict[str, Any]) -> None:
         plan = self.plans.get(data["plan"])
         if plan is None or (plan.digest, plan.state) != (data["plan_sha256"], "pending"):
@@ -1334,9 +1342,8 @@ class Books:
         plan.worth = measured
 
     def plan_approve(self, line: Line, data: dict[str, Any]) -> None:
-        plan = self.plan(data)
+        plan = self.pending(data)
         require(plan.digest == data["plan_sha256"], "I3", f"{plan.name}: approved with another digest")
-        require(plan.state == "pending", "I15", f"{plan.name} is {plan.state}, not pending")
         require(line.ts < plan.expires, "I15", f"{plan.name} had expired")
         self._may_approve(line, plan)
         self._passed_risk(line, plan)
@@ -1400,13 +1407,15 @@ class Books:
         require(state == "REDUCING" and is_exit, "I9", f"{plan.name}: an order under {state}")
 
     def plan_execute(self, line: Line, data: dict[str, Any]) -> None:
-        plan = self.plan(data)
+        plan = self.approved
+        if plan is None or plan.name != data["plan"]:
+            raise Broken("I2", f"{data['plan']}: no unused token was minted for it by the line before")
         require(plan.digest == data["plan_sha256"], "I3", f"{plan.name}: executed with another digest")
         by_person = plan.decided_by.startswith("op:")
         wanted = "system:daemon" if by_person else "system:live_runner"
         require(line.actor == wanted, "I2", f"{plan.name}: executed by {line.actor} instead of {wanted}")
-        minted = self.approved is plan and plan.token is not None and plan.token[0] == data["token_sha256"]
-        require(minted, "I2", f"{plan.name}: no unused token was minted for it by the line before")
+        minted = plan.token is not None and plan.token[0] == data["token_sha256"]
+        require(minted, "I2", f"{plan.name}: another token than the line before minted")
         require(
             plan.token is not None and line.ts < plan.token[1], "I2", f"{plan.name}: the token had expired"
         )
@@ -1423,27 +1432,23 @@ class Books:
         plan.orders.append(order)
 
     def plan_reject(self, line: Line, data: dict[str, Any]) -> None:
-        plan = self.plan(data)
+        plan = self.pending(data)
         require(plan.digest == data["plan_sha256"], "I3", f"{plan.name}: rejected with another digest")
         if line.actor.startswith("op:"):
             own = self.keys.account_of(line.actor) == plan.account
             require(own, "I4", f"{plan.name}: rejected by another account's person")
-        self._end_plan(plan, "rejected")
+        plan.state = "rejected"
 
     def plan_expire(self, line: Line, data: dict[str, Any]) -> None:
-        plan = self.plan(data)
+        plan = self.pending(data)
         require(line.ts >= plan.expires, "I15", f"{plan.name} has not expired yet")
-        self._end_plan(plan, "expired")
+        plan.state = "expired"
         self._forget(plan)
 
     def plan_cancel(self, line: Line, data: dict[str, Any]) -> None:
-        plan = self.plan(data)
-        self._end_plan(plan, "cancelled")
+        plan = self.pending(data)
+        plan.state = "cancelled"
         self._forget(plan)
-
-    def _end_plan(self, plan: Plan, state: str) -> None:
-        require(plan.state == "pending", "I15", f"{plan.name} is {plan.state}, not pending")
-        plan.state = state
 
     def _forget(self, plan: Plan) -> None:
         """Free a plan that nothing can change any more; its state stays counted."""
@@ -1824,6 +1829,8 @@ class Verifier:
         elif before and line.kind == "limits.set" and line.data["direction"] == "tighten":
             self.tightened.append((seq, line.data["rules_sha256"], before))
         if seq == 0:
+            if line.kind == "ledger.genesis":
+                self._fold(lambda: self.books.begin(line), line)
             self._fold(lambda: self.books.add(line), line)
             self._signature(seq, line)
             self._notes(line)
@@ -1919,9 +1926,11 @@ class Verifier:
         size = data["to_size"]
         if size > self.tree.size or data["from_size"] < size:
             return False
-        return bool(
-            unbase64(data["to_root"]) == self.tree.root(size) and data["from_root"] != data["to_root"]
-        )
+        try:
+            root = unbase64(data["to_root"])
+        except Malformed:
+            return False
+        return bool(root == self.tree.root(size) and data["from_root"] != data["to_root"])
 
     def _cosign(self, line: Line) -> None:
         name, size = line.data["witness"], line.data["size"]
