@@ -21,9 +21,8 @@ from inalpha.audit import merkle
 from inalpha.audit.canonical import CanonicalError, decode, encode
 from inalpha.audit.checkpoint import Checkpoint, open_checkpoint, parse_note
 from inalpha.audit.client import tree_of
-from inalpha.audit.event import EventError, parse_entry
+from inalpha.audit.event import EventError
 from inalpha.audit.keys import load_key, make_private, new_key, sync_directory, write_open
-from inalpha.audit.lineage import key_lines
 from inalpha.audit.notes import (
     COSIGNATURE,
     DASH,
@@ -33,9 +32,8 @@ from inalpha.audit.notes import (
     b64encode,
     cosigned_text,
     parse_vkey,
-    verify_ed25519,
 )
-from inalpha.audit.prove import tlog_proof
+from inalpha.audit.witness_keys import follow, key_items
 from inalpha.model.errors import IntegrityError, Refused
 
 REQUEST = "inalpha.audit/witness/v1"
@@ -75,16 +73,7 @@ def make_request(home: Path, reader: sqlite3.Connection, old: int, note: bytes |
             raise Refused(
                 "WITNESS_SIZE", f"{old} is not between 1 and {size}.", "Ask the witness: witness show."
             )
-        lines = [
-            link
-            for link in key_lines(reader, size)
-            if link.role == "genesis" or link.event.kind == "key.rotate"
-        ]
-        keys = [
-            {"entry": link.entry.decode(), "proof": tlog_proof(tree, link.seq, size, b"")}
-            for link in lines
-            if link.seq >= old or (old == 1 and link.seq == 0)
-        ]
+        keys = key_items(reader, tree, old, size)
         proof = [b64encode(node) for node in tree.consistency(old, size)]
     finally:
         reader.execute("COMMIT")
@@ -224,35 +213,13 @@ def _check(asked: dict[str, Any], state: dict[str, Any]) -> tuple[Checkpoint, st
         raise NoteError(f"it starts at {asked['old']} lines and ends at {head.size}")
     proof = [b64decode(item) for item in asked["proof"]]
     merkle.verify_consistency(state["size"], bytes.fromhex(state["root"]), head.size, head.root, proof)
-    log_vkey = _follow_keys(asked["keys"], state, head)
+    log_vkey = follow(asked["keys"], state["log_vkey"], state["origin"], state["size"], head)
     checkpoint, _ = open_checkpoint(note, [parse_vkey(log_vkey)])
     if checkpoint.extensions:
         raise NoteError("a checkpoint with extension lines")
     if checkpoint.origin != state["origin"]:
         raise NoteError("it is of another log")
     return checkpoint, log_vkey
-
-
-def _follow_keys(items: Sequence[dict[str, str]], state: dict[str, Any], head: Checkpoint) -> str:
-    """Each rotation is signed by the key before it and lies in the new tree."""
-    current: str | None = state["log_vkey"]
-    for item in items:
-        entry = item["entry"].encode()
-        signed = parse_entry(entry)
-        event = signed.event
-        lines = item["proof"].split("\n")
-        path = [b64decode(line) for line in lines[2 : lines.index("", 2)]]
-        merkle.verify_inclusion(event.seq, head.size, merkle.leaf_hash(entry), path, head.root)
-        if event.kind == "ledger.genesis" and current is None:
-            current = str(event.data["log_vkey"])
-        elif event.kind != "key.rotate":
-            raise NoteError(f"a {event.kind} line among the keys")
-        if current is None or not verify_ed25519(parse_vkey(current).public, signed.text, signed.signature):
-            raise NoteError(f"line {event.seq} is not signed by the key before it")
-        current = str(event.data.get("vkey", current))
-    if current is None:
-        raise NoteError("no line names the log key")
-    return current
 
 
 @contextmanager

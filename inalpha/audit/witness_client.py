@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
@@ -64,19 +67,67 @@ def check_url(url: str) -> None:
 
 
 def _post(url: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
+    """timeout_s bounds the whole exchange, however slowly the other side drips; redirects are not followed."""
     import http.client  # the command line reads configurations without paying for an HTTP client
-    import urllib.error
-    import urllib.request
 
     check_url(url)
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "text/plain"})
+    parts = urlsplit(url)
+    host, is_tls = str(parts.hostname), parts.scheme == "https"
+    kind = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
+    connection = kind(host, parts.port)
+    deadline = Deadline(timeout_s)
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-            return int(answer.status), answer.read(MAX_ANSWER)
-    except urllib.error.HTTPError as error:
-        return error.code, error.read(MAX_ANSWER)
+        connection.sock = deadline.connect(host, parts.port or (443 if is_tls else 80), is_tls=is_tls)
+        connection.request("POST", parts.path or "/", body, {"Content-Type": "text/plain"})
+        answer = connection.getresponse()
+        found = answer.read(MAX_ANSWER)
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise TryAgain("WITNESS_AWAY", f"{url}: {error}.", "Is it running?") from error
+        told = f"no answer within {timeout_s:g} s" if deadline.passed else error
+        raise TryAgain("WITNESS_AWAY", f"{url}: {told}.", "Is it running?") from error
+    finally:
+        deadline.end()
+        connection.close()
+    if deadline.passed:
+        raise TryAgain("WITNESS_AWAY", f"{url}: no answer within {timeout_s:g} s.", "Is it running?")
+    return answer.status, found
+
+
+class Deadline:
+    """Ends a connection that is not done in time: a socket's own timeout starts anew with every byte."""
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._seconds = seconds
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def connect(self, host: str, port: int, *, is_tls: bool) -> socket.socket:
+        self._socket = found = socket.create_connection((host, port), self._seconds)
+        if is_tls:
+            import ssl
+
+            context = ssl.create_default_context()
+            self._socket = found = context.wrap_socket(
+                found, server_hostname=host, do_handshake_on_connect=False
+            )
+            found.do_handshake()
+        if self.passed:
+            raise TimeoutError
+        return found
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._socket is not None:
+            self._socket.close()
+
+    def _expire(self) -> None:
+        self.passed = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # The plain method: SSLSocket's own would pull its state from under a reading thread.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _line(url: str, answer: bytes) -> bytes:

@@ -7,8 +7,11 @@ answer. Plain HTTP: on loopback, or behind a proxy that ends TLS. What is signed
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,23 +22,65 @@ from inalpha.model.errors import InalphaError, IntegrityError
 
 MAX_BODY = 1 << 20
 READ_S = 10.0
+# One log asks a few times a minute. Whoever comes while all places are taken is hung up on and asks again.
+MAX_CONNECTIONS = 16
+EXCHANGE_S = 20.0
 _LENGTH = re.compile("[0-9]{1,7}")
 
 
 class WitnessServer(ThreadingHTTPServer):
-    """Serves one witness's folder. Requests run side by side; the folder's lock lets one sign at a time."""
+    """Serves one witness's folder. Requests run side by side; the folder's lock lets one sign at a time.
+
+    exchange_s bounds a whole connection, connections their number: a peer that drips keeps no thread.
+    """
 
     daemon_threads = True
+    request_queue_size = 64
 
-    def __init__(self, directory: Path, host: str, port: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        host: str,
+        port: int,
+        *,
+        connections: int = MAX_CONNECTIONS,
+        exchange_s: float = EXCHANGE_S,
+    ) -> None:
         witness.seen(directory)  # refuses a folder that holds no witness before a port is taken
         self.directory = directory
+        self._places = threading.BoundedSemaphore(connections)
+        self._exchange_s = exchange_s
         super().__init__((host, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._places.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread to be had
+            self._places.release()
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        timer = threading.Timer(self._exchange_s, _hang_up, (request,))
+        timer.daemon = True
+        try:
+            timer.start()
+            super().process_request_thread(request, client_address)
+        finally:
+            timer.cancel()
+            self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A peer that hangs up is no news: anybody could fill the log with it."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+def _hang_up(request: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -48,6 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400, b"a body of at most 1 MiB, with its length\n")
             return
         body = self.rfile.read(int(length))
+        if len(body) != int(length):
+            return
         now = int(time.time())
         try:
             if self.path == "/add-checkpoint":
