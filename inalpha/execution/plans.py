@@ -51,11 +51,14 @@ def plan_body(
     account: str,
     rationale_commit: str,
     expires_us: int,
-    run: str | None = None,
+    run: str,
+    mandate_sha256: str,
     intent: str | None = None,
-    mandate_sha256: str | None = None,
 ) -> dict[str, Any]:
-    """The body that the plan's digest covers. intent: `run-N:<bar>:<n>`, None outside of a strategy."""
+    """The body that the plan's digest covers. run: in whose book it works.
+
+    intent: `run-N:<bar>:<n>`; None for a plan that a person or an agent proposes.
+    """
 
     def price(ticks: int | None) -> str | None:
         return None if ticks is None else instrument.price_text(ticks)
@@ -67,7 +70,7 @@ def plan_body(
         "intent": intent,
         "limit": price(order.limit_ticks),
         "mandate_sha256": mandate_sha256,
-        "origin": "proposal" if run is None else "run",
+        "origin": "proposal" if intent is None else "run",
         "quantity": instrument.quantity_text(order.quantity_lots),
         "rationale_commit": rationale_commit,
         "reduce_only": order.reduce_only,
@@ -99,7 +102,7 @@ def create_plan(
         if known is not None:
             detail = {"plan": known[0], "state": known[1]}
             raise Refused("DUPLICATE", f"{body['intent']} is {known[0]}, {known[1]}.", detail=detail)
-    if body["run"] is None and account_of(txn.conn, actor) != body["account"]:
+    if body["origin"] == "proposal" and account_of(txn.conn, actor) != body["account"]:
         raise Refused("NOT_OWNER", f"{actor} has no part in this account.", "Name your own account.")
     plan = txn.next_id("plan")
     data = {"body": dict(body), "plan": plan, "plan_sha256": plan_digest(body)}

@@ -189,13 +189,17 @@ def _decided(story: Story, run: str, sha256: str) -> None:
 
 
 def _agents(story: Story, sha256: str) -> None:
-    """What an agent proposes: a plan of its sponsor's, a promotion that it withdraws."""
+    """What an agent proposes: a plan in a run of its sponsor's, a promotion that it withdraws."""
+    signed = story.mandate(sha256, symbol="xrp-usd")
+    run = story.start(signed)
+    story.bar(run, 0)
 
     def body(txn: Txn) -> dict[str, Any]:
         return {
             "account": ACCOUNT, "expires": txn.now_us + 300_000_000, "intent": None, "limit": "1.5",
-            "mandate_sha256": None, "origin": "proposal", "quantity": "2", "rationale_commit": txn.commit_text("idea"),
-            "reduce_only": False, "run": None, "side": "buy", "stop": None, "stop_loss": None, "symbol": "xrp-usd",
+            "mandate_sha256": mandate_digest(signed), "origin": "proposal", "quantity": "2",
+            "rationale_commit": txn.commit_text("idea"),
+            "reduce_only": False, "run": run, "side": "buy", "stop": None, "stop_loss": None, "symbol": "xrp-usd",
             "take_profit": None, "tif": "DAY", "tif_expires": None, "type": "limit", "v": 1,
         }  # fmt: skip
 
@@ -206,7 +210,7 @@ def _agents(story: Story, sha256: str) -> None:
     data = {"plan": plan, "plan_sha256": plans.plan_digest(made)}
     gate = story.gate("plan.approve", data)
     order = story.do(lambda txn: plans.approve_and_execute(txn, plan, "op:anna", gate))
-    story.do(lambda txn: lines.record_fill(txn, plan, order, "1", "1.5", "0"))
+    story.bar(run, 1, 0, lambda txn: lines.record_fill(txn, plan, order, "1", "1.5", "0"))
     story.do(lambda txn: lines.end_order(txn, order, "expired", "DAY"))
     opened = {
         "proposal": "prop-1",
@@ -262,7 +266,7 @@ def _two_people(story: Story) -> None:
     made = story.mandate(kept["sha256"], "sol-usd")
     _with_two(
         story, "run.start",
-        {"mandate": made, "mandate_sha256": mandate_digest(made), "owner_account_id": ACCOUNT, "run": "run-5"},
+        {"mandate": made, "mandate_sha256": mandate_digest(made), "owner_account_id": ACCOUNT, "run": "run-6"},
     )  # fmt: skip
     story.gated("candidate.revoke", {**kept, "reason_commit": commit(story)})
     story.gated("candidate.reject", _submit(story, b"class U: pass\n"))

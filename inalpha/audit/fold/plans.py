@@ -37,12 +37,13 @@ def plan_create(conn: sqlite3.Connection, event: Event) -> None:
     )
     require(body["v"] == 1 and e8(body["quantity"]) > 0, "I8", f"{plan}: bad version or quantity")
     require(row(conn, "SELECT 1 FROM account WHERE account = ?", body["account"]), "I5", "unknown account")
-    require((body["origin"] == "run") == (body["run"] is not None), "I8", f"{plan}: origin and run differ")
-    if body["run"] is not None:
-        _check_mandate(conn, event)
-    else:
+    require(
+        (body["origin"] == "run") == (body["intent"] is not None), "I8", f"{plan}: origin and intent differ"
+    )
+    if body["origin"] == "proposal":
         own = account_of(conn, event.actor)
         require(own == body["account"], "I5", f"{plan}: proposed by {event.actor} for another's account")
+    _check_mandate(conn, event)
     conn.execute(
         'INSERT INTO plan(plan, run, account, symbol, side, quantity, type, "limit", stop, tif, reduce_only,'
         " intent, body, digest, proposed_by, created_seq, created_ts, expires, state)"
@@ -118,7 +119,7 @@ def plan_execute(conn: sqlite3.Connection, event: Event) -> None:
         (data["order"], data["plan"]),
     )
     only(cursor, "I15", f"{data['plan']} is {plan['state']}, not approved")
-    run = plan["run"] or _live_run(conn, plan["account"], plan["symbol"])
+    run = plan["run"]
     bars = row(conn, "SELECT bars FROM run WHERE run = ?", run)
     conn.execute(
         'INSERT INTO orders("order", plan, run, intent, symbol, side, quantity, state, decided_bar,'
@@ -182,17 +183,8 @@ def _pending(conn: sqlite3.Connection, name: str) -> dict[str, Any]:
     return plan
 
 
-def _live_run(conn: sqlite3.Connection, account: str, symbol: str) -> str | None:
-    found = row(
-        conn,
-        "SELECT run FROM run WHERE account = ? AND symbol = ? AND state IN ('starting','running','parked')",
-        account,
-        symbol,
-    )
-    return str(found[0]) if found else None
-
-
 def _check_mandate(conn: sqlite3.Connection, event: Event) -> None:
+    """Every plan works in one run's book, also one that a person or an agent proposes."""
     body = event.data["body"]
     run = row(
         conn,
@@ -206,8 +198,12 @@ def _check_mandate(conn: sqlite3.Connection, event: Event) -> None:
     if event.actor == "system:risk":
         require(body["reduce_only"], "I4", "a plan of the guard that is no exit")
         return
+    is_live = run[3] in _LIVE_STATES
+    if body["origin"] == "proposal":
+        require(is_live or body["reduce_only"], "I8", f"an entry into {body['run']}, which is {run[3]}")
+        return
     require(event.actor == "system:live_runner", "I4", f"a run's plan by {event.actor}")
-    require(run[3] in _LIVE_STATES, "I8", f"{body['run']} is {run[3]}")
+    require(is_live, "I8", f"{body['run']} is {run[3]}")
 
 
 def _check_approver(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]) -> None:
@@ -224,6 +220,7 @@ def _check_approver(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]
         is_exit = plan["reduce_only"] and only_reduces(conn, plan)
         require(is_exit, "I4", f"{name}: the guard's plan is larger than the position")
         return
+    require(plan["intent"] is not None, "I4", f"{name}: a proposal is for a person to approve")
     run = row(conn, "SELECT approval, state, expires FROM run WHERE run = ?", plan["run"])
     require(run and run[0] == "machine", "I4", f"{name}: no mandate lets the machine approve")
     require(run and run[1] in _LIVE_STATES, "I4", f"{name}: its run is not live")

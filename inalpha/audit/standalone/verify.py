@@ -970,7 +970,9 @@ class Books:
         self.ended: Counter[str] = Counter()
         self.tokens: set[bytes] = set()
         self.halts: dict[str, str] = {}
-        self.opt_outs: dict[tuple[str | None, str | None], int] = {}  # by rule and run, the last line's expiry
+        self.opt_outs: dict[
+            tuple[str | None, str | None], int
+        ] = {}  # by rule and run, the last line's expiry
         self.proposals: dict[str, str] = {}
         self.approved: Plan | None = None
         self.closed, self.recovering = True, False
@@ -1275,13 +1277,14 @@ class Books:
         require(body["v"] == 1 and amount(body["quantity"]) > 0, "I8", f"{name}: bad version or quantity")
         self.account(body["account"], "I5")
         require(
-            (body["origin"] == "run") == (body["run"] is not None), "I8", f"{name}: origin and run differ"
+            (body["origin"] == "run") == (body["intent"] is not None),
+            "I8",
+            f"{name}: origin and intent differ",
         )
-        if body["run"] is None:
+        if body["origin"] == "proposal":
             own = self.keys.account_of(line.actor)
             require(own == body["account"], "I5", f"{name}: proposed by {line.actor} for another's account")
-        else:
-            self._within_mandate(line, name, body)
+        self._within_mandate(line, name, body)
         plan = Plan(name, data, line.actor)
         self.plans[name] = plan
         self._use_intent(plan)
@@ -1295,6 +1298,9 @@ class Books:
         require(same == wanted, "I8", f"{name}: account, symbol or mandate are not the run's")
         if line.actor == "system:risk":
             require(body["reduce_only"], "I4", f"{name}: a plan of the guard that is no exit")
+            return
+        if body["origin"] == "proposal":
+            require(run.is_live or body["reduce_only"], "I8", f"{name}: an entry into a run that has ended")
             return
         require(line.actor == "system:live_runner", "I4", f"{name}: a run's plan by {line.actor}")
         require(run.is_live, "I8", f"{name}: its run has ended")
@@ -1368,6 +1374,7 @@ class Books:
             is_exit = plan.reduce_only and self._only_reduces(plan)
             require(is_exit, "I4", f"{plan.name}: the guard's plan is larger than the position")
             return
+        require(plan.intent is not None, "I4", f"{plan.name}: a proposal is for a person to approve")
         run = self.runs.get(plan.run or "")
         if run is None or run.approval != "machine":
             raise Broken("I4", f"{plan.name}: no mandate lets the machine approve")
@@ -1423,9 +1430,7 @@ class Books:
         self.number(data["order"])
         self.approved = None
         plan.state = "executed"
-        twins = (name for name, run in self.runs.items()
-                 if run.is_live and (run.account, run.symbol) == (plan.account, plan.symbol))  # fmt: skip
-        run = plan.run or next(twins, None)
+        run = plan.run
         decided = self.runs[run].bars - 1 if run else None
         order = Order(data["order"], plan, run, None, plan.side, plan.quantity, decided)
         self.orders[order.name] = order
