@@ -14,7 +14,6 @@ import json
 import os
 import signal
 import sys
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +21,10 @@ import msgspec
 from nacl.signing import SigningKey
 
 from inalpha.bus import envelope, hostwire, topics
-from inalpha.bus.client import BusClient, Message, Will
-from inalpha.bus.envelope import EnvelopeError, wall_us
+from inalpha.bus.client import BusClient, Will
+from inalpha.bus.envelope import wall_us
 from inalpha.bus.hostwire import EndedBody, HostState, LoadBody, LoadedBody, Up, WarmBody
+from inalpha.bus.throttle import Throttle
 from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused
 from inalpha.model.instrument import Instrument
@@ -34,20 +34,22 @@ from inalpha.model.states import HaltState
 from inalpha.model.step import StepRequest
 from runners import messages, syscalls
 from runners.admission import admit, available_bytes
-from runners.forkserver import Zygote, ZygoteError
+from runners.forkserver import ZygoteError
 from runners.hosted import HostedRunner
+from runners.inbox import Inbox
 from runners.local import demand_level, load_failure, step_error
-from runners.measure import measure
-from runners.probe import LAYERS_OF, Evidence
+from runners.nursery import Nursery
 from runners.process import kill_recorded, read_boot_id
 from runners.protocol import Limits
 from runners.settings import Settings, parse
 
 _REMEMBERED_ENDS = 256
+# Pieces of output (at most 2 KiB each) that a run may send: so many at once, then one a second.
+_LOG_RATE, _LOG_BURST = 1.0, 32
 
-_down = msgspec.json.Decoder(hostwire.Down)
 _load = msgspec.json.Decoder(LoadBody)
 _warm = msgspec.json.Decoder(WarmBody)
+_probe = msgspec.json.Decoder(hostwire.ProbeBody)
 _step = msgspec.json.Decoder(StepRequest)
 
 
@@ -67,21 +69,19 @@ class _Run:
 class Host:
     """Runs by id, one bus session, one zygote."""
 
-    def __init__(self, settings: Settings, zygote: Zygote, evidence: Evidence) -> None:
+    def __init__(self, settings: Settings, nursery: Nursery) -> None:
         self._settings = settings
-        self._zygote, self._evidence = zygote, evidence
+        self._nursery = nursery
         self._key = SigningKey(bytes.fromhex(settings.seed))
-        self._epoch = settings.epoch
         self._session = envelope.new_id()
+        self._inbox = Inbox(settings, self._session, on_down=self._accept, on_epoch=self._follow)
         self._runs: dict[str, _Run] = {}
         self._seqs: dict[str, int] = {}
         self._starting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._logs = Throttle(_LOG_RATE, _LOG_BURST)
         self._ends: dict[str, tuple[str, bytes]] = {}
-        self._fork = asyncio.Lock()
         self._available = available_bytes()
-        self._daemon_heard_s = time.monotonic()
-        self.dropped: dict[str, int] = {}
         self._trouble = ""
         self._client = BusClient(
             settings.bus,
@@ -99,8 +99,8 @@ class Host:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
-        await self._client.subscribe(f"hosts/{self._settings.identity}/runs/+/down/#", self._arrived)
-        await self._client.subscribe(topics.DAEMON_BEAT, self._beat)
+        await self._client.subscribe(f"hosts/{self._settings.identity}/runs/+/down/#", self._inbox.arrived)
+        await self._client.subscribe(topics.DAEMON_BEAT, self._inbox.beat)
         await self._client.start(timeout_s=None)
         parent = os.getppid()
         beats = 0
@@ -112,6 +112,7 @@ class Host:
                 break
             self._check_daemon()
             self._tell_trouble()
+            self._tell_dropped()
             try:
                 async with asyncio.timeout(hostwire.BEAT_S):
                     await ended.wait()
@@ -124,15 +125,15 @@ class Host:
                 topics.host_state(self._settings.identity), self._state(is_up=False), retain=True
             )
         await self._client.close()
-        self._zygote.close()
+        self._nursery.close()
 
     # -- the bus -------------------------------------------------------------------------------------
 
     def _plain(self, kind: str, body: object) -> bytes:
-        return envelope.encode(kind, body, epoch=self._epoch, now_us=wall_us())
+        return envelope.encode(kind, body, epoch=self._inbox.epoch, now_us=wall_us())
 
     def _state(self, *, is_up: bool = True) -> bytes:
-        level = self._evidence.level
+        level = self._nursery.evidence.level
         return self._plain("state", HostState(is_up, self._session, level, sorted(self._runs), os.getpid()))
 
     async def _connected(self) -> None:
@@ -141,20 +142,9 @@ class Host:
     def _show_state(self) -> None:
         self._client.post(topics.host_state(self._settings.identity), self._state(), retain=True)
 
-    def _beat(self, message: Message) -> None:
-        try:
-            beat = envelope.decode(
-                message.payload, topic=message.topic, is_retained=message.is_retained, now_us=wall_us()
-            )
-        except EnvelopeError as error:
-            self._drop(error.code)
-            return
-        if beat.epoch >= self._epoch:
-            self._daemon_heard_s = time.monotonic()
-
     def _check_daemon(self) -> None:
         # A child dies with its daemon; a remote host has only the beat to tell.
-        silent_s = time.monotonic() - self._daemon_heard_s
+        silent_s = self._inbox.silent_s
         if not self._settings.is_child and self._runs and silent_s > hostwire.DAEMON_LOST_S:
             for run in list(self._runs):
                 why = RunnerEnded("host_lost", f"no beat of the daemon for {silent_s:.1f} s")
@@ -167,38 +157,8 @@ class Host:
             print(f"warning: BUS_DOWN: {self._settings.bus}: {trouble}", file=sys.stderr, flush=True)  # noqa: T201
         self._trouble = trouble
 
-    def _arrived(self, message: Message) -> None:
-        levels = message.topic.split("/")
-        try:
-            opened = envelope.unseal(
-                message.payload,
-                lambda kid: self._settings.daemon_key if kid == topics.DAEMON else None,
-                topic=message.topic,
-                is_retained=message.is_retained,
-            )
-            down = _down.decode(opened.payload)
-        except EnvelopeError as error:
-            self._drop(error.code)
-            return
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            self._drop("FORM")
-            return
-        s = self._settings
-        meant = (s.instance, s.identity, self._session, levels[3], levels[5])
-        if (down.aud, down.host, down.session, down.run, down.type) != meant:
-            self._drop("BINDING")
-            return
-        if down.epoch > self._epoch and not s.is_child:
-            self._follow(down.epoch)
-        if down.epoch != self._epoch:
-            self._drop("BINDING")
-            return
-        self._daemon_heard_s = time.monotonic()
-        self._accept(down)
-
-    def _follow(self, epoch: int) -> None:
+    def _follow(self) -> None:
         """A later daemon signs: the runs of the one before it are over, and so are its words."""
-        self._epoch = epoch
         self._seqs.clear()
         for run in list(self._runs):
             self._spawn(None, self._kill(run, RunnerEnded("host_lost", "a later daemon took over")))
@@ -220,16 +180,16 @@ class Host:
         is_new = down.seq > last
         self._seqs[down.run] = max(down.seq, last)
         if down.seq < last:
-            self._drop("SEQUENCE")
+            self._inbox.drop("SEQUENCE")
         elif down.type == "kill":
             self._spawn(run, self._killed(down))
-        elif down.type == "load" and is_new:
+        elif down.type in ("load", "probe") and is_new:
             self._starting.add(down.id)
-            self._spawn(None, self._loading(down))
+            self._spawn(None, self._loading(down) if down.type == "load" else self._probing(down))
         elif run is None and down.id not in self._starting:
             self._send(down.run, down.seq, down.id, "ended", _ended("host_lost", "this host has no such run"))
         elif run is None or not is_new:
-            self._drop("SEQUENCE")
+            self._inbox.drop("SEQUENCE")
         else:
             run.seq, run.last_id, run.last_up = down.seq, down.id, None
             self._spawn(run, self._serve(run, down))
@@ -242,19 +202,16 @@ class Host:
 
     def _send(self, run: str, seq: int, corr: str, kind: str, body: object) -> None:
         s = self._settings
-        up = Up(s.instance, self._epoch, s.identity, run, kind, seq, corr, hostwire.raw(body))
+        up = Up(s.instance, self._inbox.epoch, s.identity, run, kind, seq, corr, hostwire.raw(body))
         payload = envelope.seal(self._key, s.identity, msgspec.json.encode(up))
         known = self._runs.get(run)
         if known is not None and corr and known.last_id == corr:
             known.last_up = (kind, payload)
-        if corr and kind == "ended":
+        if corr and kind in ("ended", "probed"):
             self._ends[corr] = (kind, payload)
             if len(self._ends) > _REMEMBERED_ENDS:
                 del self._ends[next(iter(self._ends))]
         self._client.post(topics.up(s.identity, run, kind), payload)
-
-    def _drop(self, code: str) -> None:
-        self.dropped[code] = self.dropped.get(code, 0) + 1
 
     # -- runs ----------------------------------------------------------------------------------------
 
@@ -268,8 +225,8 @@ class Host:
             admit(budgets, limits.memory_bytes, self._available, share=s.memory_share, max_runs=s.max_runs)
             source = base64.b64decode(body.source, validate=True)
             self._refuse_killed(down.run)
-            await self._ensure_zygote()
-            demand_level(self._evidence, body.level, s.identity)
+            await self._nursery.ensure()
+            demand_level(self._nursery.evidence, body.level, s.identity)
             loaded = await self._start(down, body, source, limits)
             self._send(down.run, down.seq, down.id, "loaded", loaded)
         except RunnerEnded as error:
@@ -284,6 +241,19 @@ class Host:
             self._starting.discard(down.id)
         self._show_state()
 
+    async def _probing(self, down: hostwire.Down) -> None:
+        """Measure now. A level that is less than before holds from now on."""
+        try:
+            nonce = _probe.decode(down.body).nonce
+            found = await self._nursery.measure_again()
+            body = hostwire.ProbedBody(nonce, found.level, found.as_dict())
+            self._send(down.run, down.seq, down.id, "probed", body)
+        except (msgspec.MsgspecError, ZygoteError, OSError) as error:
+            self._send(down.run, down.seq, down.id, "ended", _ended("killed", f"no probe: {error}"))
+        finally:
+            self._starting.discard(down.id)
+        self._show_state()
+
     def _end(self, down: hostwire.Down, error: RunnerEnded) -> None:
         self._send(down.run, down.seq, down.id, "ended", _ended_of(error))
         run = self._runs.get(down.run)
@@ -293,13 +263,11 @@ class Host:
     async def _start(self, down: hostwire.Down, body: LoadBody, source: bytes, limits: Limits) -> LoadedBody:
         if hashlib.sha256(source).hexdigest() != body.sha256:
             raise RunnerEnded("load", "the source is not the one that its sha256 names")
-        layers = LAYERS_OF[self._evidence.level or "process"]
+        evidence, layers = self._nursery.evidence, self._nursery.layers
         used = {run.slot for run in self._runs.values()}
         slot = next(n for n in range(self._settings.max_runs + 1) if n not in used)
-        uid = self._settings.uid_base + slot if os.geteuid() == 0 else None
         run = self._runs[down.run] = _Run(slot, limits.memory_bytes, down.seq, down.id)
-        async with self._fork:
-            process = await asyncio.to_thread(self._zygote.spawn, uid=uid, limits=limits, layers=layers)
+        process = await self._nursery.fork(slot, limits, layers)
         runner = run.runner = HostedRunner(
             process,
             on_end=lambda end: self._runner_ended(down.run, run, end),
@@ -325,9 +293,9 @@ class Host:
             process.pid,
             process.start_ticks,
             read_boot_id(),
-            uid if uid is not None else os.geteuid(),
-            self._evidence.level or "",
-            self._evidence.as_dict(),
+            self._nursery.uid(slot) or os.geteuid(),
+            evidence.level or "",
+            evidence.as_dict(),
         )
 
     async def _serve(self, run: _Run, down: hostwire.Down) -> None:
@@ -398,9 +366,20 @@ class Host:
             self._show_state()
 
     def _printed(self, run: str, text: str) -> None:
-        if text and run in self._runs:
-            body = self._plain("log", text)
-            self._client.post(topics.up(self._settings.identity, run, "log"), body, qos=0)
+        if text and run in self._runs and self._logs.admits(run):
+            self._post_log(run, text)
+
+    def _tell_dropped(self) -> None:
+        for run in self._logs.known():
+            dropped = self._logs.untold(run)
+            if dropped and run in self._runs:
+                self._post_log(run, f"({dropped} pieces of output were not sent: it prints too often)")
+            elif run not in self._runs:
+                self._logs.forget(run)
+
+    def _post_log(self, run: str, text: str) -> None:
+        body = self._plain("log", text)
+        self._client.post(topics.up(self._settings.identity, run, "log"), body, qos=0)
 
     def _refuse_killed(self, run: str) -> None:
         if self._settings.latch is None:
@@ -410,15 +389,6 @@ class Host:
             if binds and row.state is HaltState.KILLED:
                 raise RunnerEnded("killed", f"the halt latch says KILLED: {messages.shown(row.reason)}")
 
-    async def _ensure_zygote(self) -> None:
-        async with self._fork:
-            if self._zygote.is_alive:
-                return
-            self._zygote = Zygote()
-            self._zygote.begin()
-            await asyncio.to_thread(self._zygote.await_ready)
-            self._evidence = await asyncio.to_thread(measure, self._zygote, _probe_uid(self._settings))
-
 
 def _ended(code: str, message: str) -> EndedBody:
     return EndedBody(code, message, "", {}, [])
@@ -427,10 +397,6 @@ def _ended(code: str, message: str) -> EndedBody:
 def _ended_of(error: RunnerEnded) -> EndedBody:
     detail = json.loads(json.dumps(error.detail, default=str))
     return EndedBody(error.code, error.message, error.fix, detail, [])
-
-
-def _probe_uid(settings: Settings) -> int | None:
-    return settings.uid_base + settings.max_runs + 1 if os.geteuid() == 0 else None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -444,12 +410,10 @@ def main(arguments: list[str] | None = None) -> None:
     if orphans is not None and orphans.exists():
         for pid, start_ticks, boot_id in json.loads(orphans.read_text(encoding="utf-8")):
             kill_recorded(int(pid), int(start_ticks), str(boot_id))
-    zygote = Zygote()
-    zygote.start()
-    evidence = measure(zygote, _probe_uid(settings))
+    nursery = Nursery(settings)
 
     async def run() -> None:
-        await Host(settings, zygote, evidence).serve()
+        await Host(settings, nursery).serve()
 
     asyncio.run(run())
 

@@ -13,32 +13,35 @@ import msgspec
 from nacl.signing import SigningKey
 
 from inalpha.bus import envelope, hostwire, topics
-from inalpha.bus.client import BusClient, Message
-from inalpha.bus.envelope import EnvelopeError, wall_us
+from inalpha.bus.client import BusClient
+from inalpha.bus.envelope import wall_us
+from inalpha.bus.hearing import Ears, Hearing
 from inalpha.bus.hostwire import (
     EMPTY,
     HOST_LOST_S,
+    PROBE,
     RESEND_S,
     Down,
-    EndedBody,
     HostState,
     LoadBody,
     LoadedBody,
+    ProbeBody,
+    ProbedBody,
     Up,
     WarmBody,
+    against_protocol,
+    read_end,
 )
 from inalpha.model.bar import Bar
 from inalpha.model.errors import TryAgain
 from inalpha.model.instrument import Instrument
-from inalpha.model.runner import END_CODES, HostLost, RunnerEnded
+from inalpha.model.runner import HostLost, RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
 
 _T = TypeVar("_T")
 MAX_WARM_BARS = 100
-MAX_TEXT = 2000  # characters of what a host says of an end
-_up = msgspec.json.Decoder(Up)
 _loaded = msgspec.json.Decoder(LoadedBody)
-_ended = msgspec.json.Decoder(EndedBody)
+_probed = msgspec.json.Decoder(ProbedBody)
 
 
 @dataclass(slots=True)
@@ -53,8 +56,10 @@ class _Run:
 
 
 class HostLink:
-    """One host, by its bus identity. on_ended: a runner ended unasked; on_log: output of a runner.
+    """One host, by its bus identity.
 
+    on_ended: a runner ended unasked; on_log: output of a runner; on_flood: how many words of a run (of the host
+    itself: "") were too many in the last minute. probed: what it answered to the last probe.
     host_key: the public key that the host signs with. Every await may raise RunnerEnded or HostLost.
     """
 
@@ -69,23 +74,32 @@ class HostLink:
         epoch: int,
         on_ended: Callable[[str, RunnerEnded], None] | None = None,
         on_log: Callable[[str, str], None] | None = None,
+        on_flood: Callable[[str, int], None] | None = None,
         now_us: Callable[[], int] = wall_us,
     ) -> None:
         self.host = topics.check_identity(host)
         self.state: HostState | None = None
-        self.dropped: dict[str, int] = {}
-        self._client, self._key, self._host_key = client, key, host_key
+        self.probed: ProbedBody | None = None
+        self._client, self._key = client, key
         self._instance, self._epoch = instance, epoch
-        self._on_ended, self._on_log, self._now_us = on_ended, on_log, now_us
+        self._on_ended = on_ended
         self._runs: dict[str, _Run] = {}
         self._seqs: dict[str, int] = {}
-        self._heard_s, self._is_heard = time.monotonic(), False
         self._changed = asyncio.Event()
+        ears = Ears(
+            holds=self._runs.__contains__,
+            on_state=self._stated,
+            on_up=self._answered,
+            on_log=on_log or _unheard,
+            on_flood=on_flood or _unheard,
+            on_word=self._changed.set,
+        )
+        self._hearing = Hearing(self.host, host_key, instance, epoch, ears, now_us)
 
     async def start(self) -> None:
         """Listen to the host from now on."""
-        self._heard_s = time.monotonic()
-        await self._client.subscribe(f"hosts/{self.host}/#", self._arrived)
+        self._hearing.begin()
+        await self._client.subscribe(f"hosts/{self.host}/#", self._hearing.arrived)
 
     async def close(self) -> None:
         """Hear it no more; its runs are told to end there and are lost here."""
@@ -102,18 +116,28 @@ class HostLink:
     @property
     def runs(self) -> int:
         """How many runs it holds."""
-        return len(self._runs)
+        return len(self._runs.keys() - {PROBE})
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Words that did not count, by why."""
+        return self._hearing.dropped
+
+    @property
+    def level(self) -> str | None:
+        """The level that it says it has: at its start, or less where a later probe found less."""
+        found = [told.level for told in (self.state, self.probed) if told is not None]
+        return min(found, key=hostwire.rank, default=None)
 
     @property
     def age_s(self) -> float:
         """Seconds since the host was last heard."""
-        return time.monotonic() - self._heard_s
+        return self._hearing.age_s
 
     @property
     def is_up(self) -> bool:
         # A retained state may be of a host that died with the broker: only a living word counts.
-        is_stated = self.state is not None and self.state.up
-        return is_stated and self._is_heard and self.age_s < HOST_LOST_S
+        return self.state is not None and self.state.up and self._hearing.is_living
 
     async def wait_up(self, timeout_s: float = 20.0) -> HostState:
         """Wait until the host beats and has measured its level. Raises TryAgain("HOST_DOWN")."""
@@ -142,46 +166,43 @@ class HostLink:
     ) -> LoadedBody:
         """Fork, lock down and load; level: the least that the mandate (or the waiver) accepts."""
         await self.wait_up(HOST_LOST_S)
-        former = self._seqs.get(topics.check_run(run), 0)
-        self._runs[run] = _Run(seq=former, first=former + 1)
-        body = LoadBody(
-            base64.b64encode(source).decode(),
-            sha256,
-            dict(params),
-            (
-                instrument.symbol,
-                instrument.tick_e8,
-                instrument.lot_e8,
-                instrument.currency,
-                instrument.calendar,
-            ),
-            timeframe,
-            str(seed),
-            step_s,
-            memory_bytes,
-            level,
-        )
+        self._take(topics.check_run(run))
+        text = base64.b64encode(source).decode()
+        form = hostwire.instrument_members(instrument)
+        body = LoadBody(text, sha256, dict(params), form, timeframe, str(seed), step_s, memory_bytes, level)
         try:
             return await self._ask(run, "load", body, _loaded.decode)
         except RunnerEnded:
             self._runs.pop(run, None)
             raise
 
+    async def probe(self) -> ProbedBody:
+        """Have it measure its isolation now; the answer is signed and names this request's nonce.
+
+        Of the daemon's own child that is a measurement. Of another machine it is that machine's claim: whoever
+        holds its key may answer anything, only not with what was true at another time.
+        """
+        nonce = envelope.new_id()
+        self._take(PROBE)
+        try:
+            found = await self._ask(PROBE, "probe", ProbeBody(nonce), _probed.decode)
+        finally:
+            self._runs.pop(PROBE, None)
+        if found.nonce != nonce or hostwire.rank(found.level) < 0:
+            raise against_protocol(ValueError("a probe's answer with another nonce, or a level that is none"))
+        self.probed = found
+        return found
+
+    def _take(self, run: str) -> None:
+        """A new loading; its numbers go on behind those of the former one."""
+        former = self._seqs.get(run, 0)
+        self._runs[run] = _Run(seq=former, first=former + 1)
+        self._hearing.forget(run)
+
     async def warm(self, run: str, bars: Sequence[Bar]) -> None:
         """Bars for indicators and history only."""
         for first in range(0, len(bars), MAX_WARM_BARS):
-            chunk = [
-                (
-                    b.open_time_ns,
-                    b.close_time_ns,
-                    b.open_ticks,
-                    b.high_ticks,
-                    b.low_ticks,
-                    b.close_ticks,
-                    b.volume_e8,
-                )
-                for b in bars[first : first + MAX_WARM_BARS]
-            ]
+            chunk = [hostwire.bar_members(bar) for bar in bars[first : first + MAX_WARM_BARS]]
             await self._ask(run, "warm", WarmBody(chunk), bytes)
 
     async def step(self, run: str, request: StepRequest) -> StepReply:
@@ -239,7 +260,7 @@ class HostLink:
                 state.awaited, state.answer = "", None
         if up.type == "ended":
             self._runs.pop(run, None)
-            raise _as_error(up.body)
+            raise read_end(up.body)
         try:
             if up.type != hostwire.ANSWERS[kind]:
                 raise ValueError(f"{up.type!r} does not answer {kind}")
@@ -247,7 +268,7 @@ class HostLink:
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             if self._runs.pop(run, None) is not None:
                 self._kill_unheard(run, state)
-            raise _against_protocol(error) from None
+            raise against_protocol(error) from None
 
     def _kill_unheard(self, run: str, state: _Run) -> None:
         """Tell the host to end a run that is none here any more."""
@@ -261,26 +282,11 @@ class HostLink:
         payload = envelope.seal(self._key, topics.DAEMON, msgspec.json.encode(down))
         self._client.post(topics.down(self.host, run, kind), payload)
 
-    def _arrived(self, message: Message) -> None:
-        levels = message.topic.split("/")
-        try:
-            if levels[2:] == ["beat"]:
-                self._plain(message)
-            elif levels[2:] == ["state"]:
-                self._stated(msgspec.json.decode(self._plain(message).body, type=HostState))
-            elif levels[4:] == ["up", "log"]:
-                if self._on_log is not None and levels[3] in self._runs:
-                    self._on_log(levels[3], str(msgspec.json.decode(self._plain(message).body)))
-            elif levels[4:5] == ["up"]:
-                self._answered(message, levels[3])
-        except EnvelopeError as error:
-            self._drop(error.code)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            self._drop("FORM")
-
     def _stated(self, state: HostState) -> None:
         previous, self.state = self.state, state
         self._changed.set()
+        if previous is None or previous.session != state.session:
+            self.probed = None
         if previous is not None and state.up and previous.session != state.session:
             self.lose()  # another process answers under this name: what the former one ran is gone
 
@@ -292,36 +298,15 @@ class HostLink:
         elif self._on_ended is not None:
             self._on_ended(run, error)
 
-    def _plain(self, message: Message) -> envelope.Envelope:
-        found = envelope.decode(
-            message.payload, topic=message.topic, is_retained=message.is_retained, now_us=self._now_us()
-        )
-        if not message.is_retained:
-            self._heard_s, self._is_heard = time.monotonic(), True
-            self._changed.set()
-        return found
-
-    def _answered(self, message: Message, run: str) -> None:
-        opened = envelope.unseal(
-            message.payload,
-            lambda kid: self._host_key if kid == self.host else None,
-            topic=message.topic,
-            is_retained=message.is_retained,
-        )
-        up = _up.decode(opened.payload)
-        state = self._runs.get(run)
-        bound = (up.aud, up.epoch, up.host, up.run) == (self._instance, self._epoch, self.host, run)
-        if state is None or not bound:
-            self._drop("BINDING")  # another epoch's or another host's word about this run
-            return
-        self._heard_s = time.monotonic()
+    def _answered(self, up: Up) -> None:
+        state = self._runs[up.run]
         if up.corr and up.corr == state.awaited and state.answer is not None:
             if not state.answer.done():
                 state.answer.set_result(up)
         elif up.type == "ended" and not up.corr and up.seq >= state.first:
-            self._ended_unasked(run, state, up)
+            self._ended_unasked(up.run, state, up)
         elif up.type == "ended":
-            self._drop("LATE")  # an answer to what was asked before a cut, of a runner that is gone
+            self._hearing.drop("LATE")  # an answer to what was asked before a cut, of a runner that is gone
 
     def _ended_unasked(self, run: str, state: _Run, up: Up) -> None:
         if state.answer is not None and not state.answer.done():
@@ -329,26 +314,8 @@ class HostLink:
             return
         self._runs.pop(run, None)
         if self._on_ended is not None:
-            self._on_ended(run, _as_error(up.body))
-
-    def _drop(self, code: str) -> None:
-        self.dropped[code] = self.dropped.get(code, 0) + 1
+            self._on_ended(run, read_end(up.body))
 
 
-def _as_error(raw: bytes) -> RunnerEnded:
-    """What a host says of a runner's end. Words that are none count against it."""
-    try:
-        body = _ended.decode(raw)
-        # "" is an end that was asked for; whoever still waits for an answer is told so.
-        code = body.code or "exit"
-        if code not in END_CODES:
-            raise ValueError(f"no end is called {code[:40]!r}")
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return _against_protocol(error)
-    detail = {**body.detail, "logs": body.logs}
-    message = (body.message or "ended as asked")[:MAX_TEXT]
-    return RunnerEnded(code, message, body.fix[:MAX_TEXT], detail=detail)
-
-
-def _against_protocol(error: Exception) -> RunnerEnded:
-    return RunnerEnded("protocol", f"its host broke the protocol: {str(error)[:MAX_TEXT]}")
+def _unheard(run: str, word: object) -> None:
+    """Nobody listens."""

@@ -144,7 +144,7 @@ def _bundle(home: Home, name: str, instance: str, seed: bytes) -> dict[str, Any]
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
-    """Hosts, their measured level and the age of their last beat."""
+    """Hosts, their level (of another machine: as it claims) and the age of their last beat."""
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         known = enrolled(reader)
@@ -158,6 +158,7 @@ def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
                 "is_remote": True,
                 "is_up": seen.get("is_up", False),
                 "level": seen.get("level"),
+                "level_is": "claimed",
                 "beat_age_s": seen.get("beat_age_s"),
                 "pid": None,
                 "runs": seen.get("runs", 0),
@@ -167,7 +168,7 @@ def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
     if as_json:
         emit_items(items)
     else:
-        columns = ("name", "is_up", "level", "beat_age_s", "runs", "revoked_after")
+        columns = ("name", "is_up", "level", "level_is", "beat_age_s", "runs", "revoked_after")
         table([[item[column] for column in columns] for item in items], columns)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from inalpha.bus.topics import LOCAL_HOST
 from inalpha.cli.candidates import read_evidence
 from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
@@ -263,6 +264,8 @@ def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dic
         "unrealised": money.unrealised if money else "0",
         "fees": money.fees if money else "0",
         "isolation": row["level"],
+        # A remote host's level is its own word.
+        "isolation_is": row["host"] and ("measured" if row["host"] == LOCAL_HOST else "claimed"),
         "host": row["host"],
         "waivers": [
             {"rule": waiver["rule"], "expires_at": iso(waiver["expires"]), "seq": waiver["seq"]}

@@ -75,7 +75,7 @@ class Fleet(RunnerLink):
 
     def measured(self, run: str) -> tuple[str, str | None] | None:
         link = self._of(run)
-        return (link.host, link.state.level) if link.state is not None and link.state.up else None
+        return (link.host, link.level) if link.state is not None and link.state.up else None
 
     def _of(self, run: str) -> HostLink:
         return self._links.get(self._bound.get(run, LOCAL_HOST), self._links[LOCAL_HOST])

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from inalpha.daemon.office import Office
 
 BOUND = "hosts.json"
+PROBE_EVERY_S = 600.0
 # Every runner as (pid, start time, boot id): a new host ends exact matches before its first run.
 ORPHANS = "runners.json"
 
@@ -53,6 +55,9 @@ class HostChild:
                 epoch=office.ledger.epoch,
                 on_ended=self._runner_ended,
                 on_log=lambda run, text: office.log("runner_output", run=run, text=text),
+                on_flood=lambda run, count: office.log(
+                    "host_flood", "warning", run, host=host, dropped=count
+                ),
             )
 
         self._link = make(LOCAL_HOST, bytes(slots.read_key(run_dir, LOCAL_HOST).verify_key))
@@ -75,13 +80,17 @@ class HostChild:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def describe(self) -> list[dict[str, object]]:
-        """Each host, the local one first. beat_us: wall time of its last word."""
+        """Each host, the local one first. beat_us: wall time of its last word.
+
+        level_is: `measured` by our own child, or `claimed` by another machine, which may say what it likes.
+        """
         now_us = wall_us()
         return [
             {
                 "name": link.host,
                 "pid": self.pid if link is self._link else None,
-                "level": link.state.level if link.state else None,
+                "level": link.level,
+                "level_is": "measured" if link is self._link else "claimed",
                 "is_remote": link is not self._link,
                 "is_up": link.is_up,
                 "beat_us": now_us - int(link.age_s * 1e6),
@@ -131,6 +140,7 @@ class HostChild:
     async def watch_remotes(self, changed: Callable[[], None]) -> None:
         """A remote host that falls silent loses its runs; they come back by replay when it does."""
         was_up: dict[str, bool] = {}
+        probed: dict[str, float] = {}
         while True:
             for link in self._fleet.remotes:
                 before, is_up = was_up.get(link.host, False), link.is_up
@@ -138,12 +148,30 @@ class HostChild:
                 if is_up and not before and link.state is not None:
                     self._office.log("host_up", host=link.host, isolation=link.state.level)
                     changed()
+                if (is_up and probed.get(link.host, 0.0) + PROBE_EVERY_S <= time.monotonic()) or (
+                    is_up and not before
+                ):
+                    probed[link.host] = time.monotonic()
+                    self._office.later(self._probe(link))
                 elif before and not is_up:
                     self._office.log("host_lost", "warning", host=link.host, age_s=round(link.age_s, 1))
                     await self._alert_silence(link.host)
                     link.lose()
                     changed()
             await asyncio.sleep(0.1)
+
+    async def _probe(self, link: HostLink) -> None:
+        """Ask another machine to measure itself now; less than it said before is an alert."""
+        said = link.level
+        try:
+            found = await link.probe()
+        except RunnerEnded as error:
+            self._office.log("host_probe", "warning", host=link.host, error=error.message)
+            return
+        self._office.log("host_probe", host=link.host, claims=found.level)
+        if found.level != said:
+            text = f"{link.host} said {said} and now claims {found.level or 'no level at all'}"
+            await self._office.write(lambda txn: self._office.alert(txn, "host_level", link.host, text))
 
     async def _alert_silence(self, host: str) -> None:
         text = f"{host} is silent: its runs wait for it"

@@ -124,6 +124,28 @@ async def test_run_from_load_to_stop(stage: Stage) -> None:
     assert stage.ended == []
 
 
+async def test_output_in_a_thousand_pieces_is_bounded_and_the_rest_is_told(stage: Stage) -> None:
+    """A byte at a time would be a message each on the bus; the caps of bytes alone would let a million through."""
+    body = "import os, time\nfor _ in range(400):\n    os.write(1, b'x'); time.sleep(0.001)"
+    await stage.load("run-1", body)
+    await stage.load("run-2", "print('quiet')")
+    for sequence in range(2):
+        await stage.link.step("run-1", request(sequence))
+    await stage.link.step("run-2", request(0))
+    await stage.until(lambda: ("run-2", "quiet\n") in stage.logged)
+    await stage.until(lambda: any("were not sent" in text for run, text in stage.logged if run == "run-1"))
+    assert sum(run == "run-1" for run, _ in stage.logged) < 45
+
+
+async def test_a_probe_measures_now_and_changes_no_run(stage: Stage) -> None:
+    await stage.load("run-1", "self.log('on')")
+    found = await stage.link.probe()
+    assert (found.level, found.evidence["attempts"]["control"]) == ("sealed", "allowed")
+    assert (await stage.link.step("run-1", request(0))).logs == ("on",)
+    assert (await stage.link.probe()).nonce != found.nonce
+    assert stage.link.runs == 1
+
+
 async def test_hung_run_delays_no_other(stage: Stage) -> None:
     await stage.load("run-1", "self.log(str(bar.sequence))")
     await stage.load("run-2", "while True: pass", step_s=1.0)
@@ -296,7 +318,7 @@ async def test_load_that_the_bus_held_back_does_not_undo_a_later_one(stage: Stag
 async def test_end_that_the_bus_lost_is_told_again(stage: Stage) -> None:
     """A run that failed for good must not come back by replay, and a refused load must not be awaited for ever."""
     lost: list[str] = []
-    hear = stage.link._arrived
+    hear = stage.link._hearing.arrived
 
     def deaf_once(message: Message) -> None:
         if message.topic.endswith("/up/ended") and message.topic not in lost:

@@ -150,6 +150,7 @@ def health_lines(store: Store, now_us: int, width: int, sent: list[tuple[int, st
         lines.append(
             Line("host    ", "title")
             .add(f"{plain(host.get('name'))} {where}  level {plain(host.get('level') or '-')}")
+            .add(" claimed" if host.get("is_remote") else "", "warn")
             .add(*beat)
         )
     lines += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from inalpha.bus.topics import LOCAL_HOST
 from inalpha.model.states import HaltState
 from tui.book import Book, Row, RunDetail, RunView, outcome_of
 from tui.charts import Candle, braille, candles, spark
@@ -116,6 +117,12 @@ def run_lines(detail: RunDetail, now_us: int, width: int, height: int) -> list[L
     return lines + beside(body, _facts(detail, now_us), main, width)
 
 
+def _told_level(row: Row) -> str:
+    """Another machine's level is its own word."""
+    claimed = ", claimed" if row["host"] and row["host"] != LOCAL_HOST else ""
+    return plain(row["level"] or "-") + claimed
+
+
 def _header(view: RunView, now_us: int, width: int) -> Line:
     row = view.row
     state = state_cell(view)
@@ -183,7 +190,7 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
         fact("feed", plain(f"{row['feed_kind']} {row['feed_name']}", 19)),
         fact("expires", moment(row["expires"], now_us)),
         fact("started", f"{plain(row['started_by'], 12)} {moment(row['started_ts'], now_us)}"),
-        fact("isolation", plain(row["level"] or "-"), "good" if row["level"] == "sealed" else "warn"),
+        fact("isolation", _told_level(row), "good" if row["level"] == "sealed" else "warn"),
         fact("digest", f"{row['mandate_sha256'][:8]}…{row['mandate_sha256'][-4:]}"),
     ]
     for waiver in view.waived(now_us):
