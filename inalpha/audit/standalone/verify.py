@@ -31,8 +31,10 @@ import struct
 import sys
 import uuid
 import zlib
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -1760,7 +1762,7 @@ class Verifier:
         self.last_cosigned: dict[str, int] = {}
         self.cosigned: dict[int, dict[str, int]] = {}
         self.cosign_lines: list[tuple[int, int, int]] = []
-        self.fill_lines: list[tuple[int, str]] = []
+        self.fill_lines: list[tuple[int, str, int]] = []
         self.files: dict[str, int] = {}
         self.commits: dict[str, int] = {}
         self.erased: set[str] = set()
@@ -1914,7 +1916,7 @@ class Verifier:
         elif line.kind == "blob.erase":
             self.erased.add(data["commit"])
         elif line.kind == "fill":
-            self.fill_lines.append((line.seq, data["fill"]))
+            self.fill_lines.append((line.seq, data["fill"], line.ts))
         elif line.kind == "witness.cosign":
             self._cosign(line)
         if line.kind == "rollback.accept" and not self._is_of_this_tree(data):
@@ -2111,13 +2113,24 @@ class Verifier:
             return None
 
     def brackets(self) -> list[dict[str, Any]]:
-        """Per fill the seconds that witnesses swear to: it was there before, it was not there earlier."""
+        """Per fill the seconds that witnesses swear to: it was there before, it was not there earlier.
+
+        outside: the fill tells a time beyond them. That is no failure: the witness's own clock may be the wrong one.
+        """
         found: list[dict[str, Any]] = []
-        for seq, name in self.fill_lines if self.cosign_lines else []:
-            before = [seconds for at, _, seconds in self.cosign_lines if at < seq]
-            after = [seconds for _, size, seconds in self.cosign_lines if size > seq]
+        at = [seq for seq, _, _ in self.cosign_lines]
+        newest = list(accumulate((seconds for _, _, seconds in self.cosign_lines), max))
+        by_size = sorted((size, seconds) for _, size, seconds in self.cosign_lines)
+        sizes = [size for size, _ in by_size]
+        oldest = list(accumulate((seconds for _, seconds in reversed(by_size)), min))[::-1]
+        for seq, name, ts in self.fill_lines if at else []:
+            known, covering = bisect_left(at, seq), bisect_right(sizes, seq)
+            before = newest[known - 1] if known else None
+            after = oldest[covering] if covering < len(sizes) else None
+            early = before is not None and ts < before * 1_000_000
+            late = after is not None and ts >= (after + 1) * 1_000_000
             found.append(
-                {"fill": name, "not_after": min(after, default=None), "not_before": max(before, default=None)}
+                {"fill": name, "not_after": after, "not_before": before, "ts": ts, "outside": early or late}
             )
         return found
 
@@ -2430,6 +2443,10 @@ def iso(microseconds: int | None) -> str:
     )
 
 
+def sworn(seconds: int | None) -> str:
+    return "any time" if seconds is None else iso(seconds * 1_000_000)
+
+
 def own_digest() -> str:
     return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
@@ -2463,6 +2480,10 @@ def show(result: dict[str, Any]) -> None:
         return
     print(f"{result['size']} lines, root {result['root']}")
     print("not checked here: I20, executing the strategies again")
+    for fill in result["fills"]:
+        if fill["outside"]:
+            print(f"{fill['fill']} tells {iso(fill['ts'])}, outside of what witnesses swear to: not before "
+                  f"{sworn(fill['not_before'])}, not after {sworn(fill['not_after'])}")  # fmt: skip
     if result["unanchored_since"] is not None:
         when = iso(result["unanchored_time"])
         print(f"unanchored since seq {result['unanchored_since']} ({when}); before it: {result['anchor']}")
