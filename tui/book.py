@@ -150,7 +150,7 @@ def read_book(home: Path, reader: sqlite3.Connection, interest: Interest) -> Boo
         size, root = readers.head(home, reader)
         runs = tuple(_run_view(reader, row) for row in readers.runs(reader))
         by_name = {view.name: view for view in runs}
-        decisions = readers.rows(reader, _DECISIONS, DECISIONS)
+        decisions = readers.with_words(reader, readers.rows(reader, _DECISIONS, DECISIONS))
         return Book(
             size=size,
             root=root,
@@ -160,7 +160,10 @@ def read_book(home: Path, reader: sqlite3.Connection, interest: Interest) -> Boo
             pending=tuple(readers.plans(reader, "pending")),
             decided=tuple(readers.rows(reader, _DECIDED, DECIDED)),
             decisions=tuple(_decided(row) for row in decisions),
-            fills={row["plan"]: row for row in readers.rows(reader, _FILLS, DECISIONS)},
+            fills={
+                row["plan"]: row
+                for row in readers.with_words(reader, readers.rows(reader, _FILLS, DECISIONS))
+            },
             accounts=tuple(_with_equity(reader, row) for row in readers.accounts(reader)),
             candidates=tuple(reversed(readers.candidates(reader))),
             proposals=tuple(readers.proposals(reader, "open")),

@@ -148,7 +148,7 @@ def erase(
         return
     click.echo(f"erased in line {found['seq']}; named by {', '.join(str(item['seq']) for item in naming)}")
     for run in found["still_in_journal_of"]:
-        click.echo(f"warning: the journal of {run} holds the same text, as its strategy says it.", err=True)
+        click.echo(f"warning: the strategy of {run} logged the same text; its journal keeps that.", err=True)
 
 
 def _naming(reader: sqlite3.Connection, commit: str) -> list[dict[str, Any]]:

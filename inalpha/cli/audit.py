@@ -85,9 +85,11 @@ def _execute(home: Home, reader: sqlite3.Connection) -> tuple[int | None, str]:
     with LocalSandbox() as sandbox:
         for run, started in rows:
             try:
-                found = replay_run(
-                    load_record(reader, lambda name: readers.read_blob(home.root, name), run), sandbox
-                )
+                record = load_record(
+                    reader, lambda name: readers.read_blob(home.root, name), run,
+                    lambda commits: readers.read_salted(home.root, commits),
+                )  # fmt: skip
+                found = replay_run(record, sandbox)
             except OtherKernel as error:
                 bad = unsigned_step(reader, run)
                 if bad is not None:

@@ -21,7 +21,11 @@ from inalpha.research.reexecute import Replayed, RunRecord, load_record
 def read_record(home: Home, name: str) -> RunRecord:
     """One run's record in one read transaction."""
     with reading(home) as reader, readers.snapshot(reader) as still:
-        return load_record(still, lambda sha256: readers.read_blob(home.root, sha256), name)
+        root = home.root
+        return load_record(
+            still, lambda sha256: readers.read_blob(root, sha256), name,
+            lambda commits: readers.read_salted(root, commits),
+        )  # fmt: skip
 
 
 @click.command()

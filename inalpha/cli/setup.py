@@ -37,7 +37,7 @@ from inalpha.model.money import MOST_CASH_E8, e8_from_text, text_from_e8
 from inalpha.model.ownership import owner_account_id
 from inalpha.risk.rules import default_text, parse_rules
 
-_LEDGER_FILES = ("ledger.db*", "blobs.db*", "log.key*", "head", "head.checkpoint*", "lock")
+_LEDGER_FILES = ("ledger.db*", "blobs.db*", "log.key*", "head", "head.checkpoint*", "folded.*", "lock")
 HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,35}\Z")
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.accounts import position_value_e8
@@ -19,11 +20,13 @@ from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.outbox import Notice
 from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
 from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open
+from inalpha.execution.reasons import Reasons, Salted, names_in
 from inalpha.execution.waivers import Waiver
 from inalpha.kernel.gateway import gateway_for
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
 from inalpha.kernel.replay import Divergence, rebuild
+from inalpha.ledger.readers import read_salted
 from inalpha.ledger.txn import Txn
 from inalpha.market.bargate import PASSING, BarGate, VerdictKind
 from inalpha.market.rawbar import RawBar
@@ -84,6 +87,7 @@ class RunActor:
         self.waivers: list[Waiver] = []
         self.clock_ns: Callable[[], int] = lambda: 0
         self.streak = 0
+        self.reasons = Reasons()
         self._limits_sha256 = plan.rules.sha256
         self._after_open_ns: int | None = None
         self._task: asyncio.Task[None] | None = None
@@ -290,6 +294,8 @@ class RunActor:
             if entries:
                 loop = asyncio.get_running_loop()
                 runner = None if self.ended else LinkRunner(office, self.run, loop)
+                said = await loop.run_in_executor(None, self._said, entries)
+                self.reasons = Reasons(said)
                 self.kernel = await loop.run_in_executor(None, self._rebuild, entries, runner)
                 self._after_open_ns = last_warm_open(entries)
                 office.log("run_resumed", run=self.run, bars=self.kernel.bars)
@@ -345,9 +351,15 @@ class RunActor:
         else:
             self.go.set()
 
+    def _said(self, entries: list[JournalEntry]) -> dict[str, Salted]:
+        return read_salted(self.office.home.root, names_in(entry.output for entry in entries))
+
     def _rebuild(self, entries: list[JournalEntry], runner: LinkRunner | None) -> Kernel:
         plan = self.plan
-        return rebuild(plan.spec, RiskEngine(plan.rules), entries, runner, guard=PositionGuard(plan.rules))
+        return rebuild(
+            plan.spec, RiskEngine(plan.rules), entries, runner,
+            guard=PositionGuard(plan.rules), words=self.reasons,
+        )  # fmt: skip
 
     async def _rebuild_alone(self) -> Kernel | None:
         """The kernel from recorded replies, without a runner: enough for the last line."""
@@ -486,9 +498,13 @@ class RunActor:
             self.kernel = None  # until the step has committed, the journal alone says where the run stands
             request = kernel.begin(bar, received_ns, self.context())
             reply, failure = await self._ask(request)
+            fresh: dict[str, Salted] = {}
+            if reply is not None and reply.intents:
+                reply, fresh = self.reasons.commit(reply)
             result = await self.office.write(
-                lambda txn: self._commit(txn, kernel, reply, began), ("step", [self.run])
+                lambda txn: self._commit(txn, kernel, reply, began, fresh), ("step", [self.run])
             )
+            self.reasons.learn(fresh)
             self.kernel = kernel
         self._refresh_hold()
         for text in result.logs:
@@ -510,18 +526,27 @@ class RunActor:
         if request is None:
             return None, None
         try:
-            return await self.office.link.step(self.run, request), None
+            return await self.office.link.step(self.run, self.reasons.told(request)), None
         except RunnerEnded as error:
             if error.becomes is RunBecomes.REBUILT:
                 raise
             return None, error
 
-    def _commit(self, txn: Txn, kernel: Kernel, reply: StepReply | None, began: HaltState) -> StepResult:
+    def _commit(
+        self,
+        txn: Txn,
+        kernel: Kernel,
+        reply: StepReply | None,
+        began: HaltState,
+        fresh: Mapping[str, Salted] = MappingProxyType({}),
+    ) -> StepResult:
         """On the writer's thread. A halt that came after the step began voids it before COMMIT."""
         if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
             raise StepVoided
         if self.has_newer_limits(txn) or self.has_expired(txn.now_us) or self.waiver_over(txn.now_us):
             raise StepVoided
+        for name, (salt, text) in fresh.items():
+            txn.keep_text(name, salt, text)
         result = kernel.finish(reply, self.context())
         write_step(txn, self.plan.facts, result)
         instrument, bar = self.plan.spec.instrument, result.bar

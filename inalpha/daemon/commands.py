@@ -169,7 +169,8 @@ async def set_halt(office: Office, call: Call) -> Body:
         raise Refused("HALT_STATE", f"{word!r} is no state.", f"One of {', '.join(HaltState)}.")
     state = HaltState(word)
     account, run = call.optional("account"), call.optional("run")
-    reason = f"{call.text('reason', 500)} ({call.identity}, {call.optional('user') or 'unknown user'})"
+    by = f"{call.identity}, {call.optional('user') or 'unknown user'}"
+    reason = f"{call.text('reason', 500)} ({by})"
     key = run or account or "all"
     if state is HaltState.ACTIVE:
         raise Refused("HALT_STATE", "resuming needs a signature.", "inalpha resume SCOPE --reason TEXT")
@@ -187,7 +188,7 @@ async def set_halt(office: Office, call: Call) -> Body:
         if before.severity >= state.severity:
             return {"scope": key, "state": before.value, "seq": None}
         seq = office.set_halt(txn, scope, account, run, state, "system:daemon", reason)
-        office.alert(txn, "halt", key, f"{state.value}: {reason}")
+        office.alert(txn, "halt", key, f"{state.value} by {by}")  # the reason is a text that may be erased
         return {"scope": key, "state": state.value, "seq": seq}
 
     body = await call.commit(office, job, ("halt", [key]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.call import Body, Call
@@ -80,10 +81,12 @@ async def erase_blob(office: Office, call: Call) -> Body:
             )
         seq = txn.line("blob.erase", principal, data, gate=gate)
         txn.erase_text(commit)
-        # What screens print beside a decision is the same text once more.
-        txn.conn.execute("UPDATE decision_detail SET reason = '' WHERE reason = ?", (text,))
+        for actor in office.actors.values():
+            actor.reasons.forget(commit)
+        # Reasons stand in the journal as commitments; a strategy may have logged the same words.
+        as_json = json.dumps(text, ensure_ascii=False)[1:-1]
         left = txn.conn.execute(
-            "SELECT DISTINCT run FROM journal WHERE instr(output, ?) ORDER BY run", (text,)
+            "SELECT DISTINCT run FROM journal WHERE ?1 != '' AND instr(output, ?1) ORDER BY run", (as_json,)
         ).fetchall()
         return {"seq": seq, "commit": commit, "still_in_journal_of": [run for (run,) in left]}
 

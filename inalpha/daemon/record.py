@@ -190,7 +190,7 @@ def _write_plan(txn: Txn, facts: RunFacts, decision: Decision, close_ticks: int)
         order,
         facts.instrument,
         account=facts.account,
-        rationale_commit=txn.commit_text(order.reason, run=facts.run),
+        rationale_commit=_rationale(txn, facts, decision),
         expires_us=txn.now_us + facts.plan_ttl_us,
         run=facts.run,
         intent=intent_id(facts.run, order.intent),
@@ -215,6 +215,13 @@ def write_risk(
     if refusal is not None:
         refusal = replace(refusal, measured=_decimal(refusal.measured), limit=_decimal(refusal.limit))
     plans.record_risk(txn, plan, refusal, rules_sha256, is_error=is_error, worth=worth)
+
+
+def _rationale(txn: Txn, facts: RunFacts, decision: Decision) -> str:
+    """A strategy's reason came as its commitment; the guard's is the name of a rule."""
+    assert decision.order is not None
+    reason = decision.order.reason
+    return reason if reason and decision.n != GUARD_N else txn.commit_text(reason, run=facts.run)
 
 
 def _decimal(text: str | None) -> str | None:

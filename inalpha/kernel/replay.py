@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from inalpha.kernel.gateway import Gateway, gateway_for
 from inalpha.kernel.guard import Guard
@@ -18,6 +18,7 @@ from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.errors import IntegrityError
 from inalpha.model.risk import AccountContext, RiskCheck
+from inalpha.model.step import StepReply, StepRequest
 
 
 class Divergence(IntegrityError):
@@ -44,9 +45,18 @@ class Divergence(IntegrityError):
         self.recomputed = recomputed
 
 
+class Words(Protocol):
+    """What stands in the journal in the place of a strategy's words."""
+
+    def told(self, request: StepRequest) -> StepRequest: ...
+
+    def match(self, reply: StepReply, recorded: StepReply) -> StepReply: ...
+
+
 class _Rebuild:
-    def __init__(self, runner: Runner | None) -> None:
+    def __init__(self, runner: Runner | None, words: Words | None) -> None:
         self.runner = runner
+        self.words = words
         self.made: list[JournalEntry] = []
         self.context: AccountContext | None = None
 
@@ -73,11 +83,14 @@ class _Rebuild:
         request = kernel.begin(bar, received_ns, self._context(data.get("begin")))
         reply = None
         if request is not None and not data.get("lost"):
-            if self.runner is not None:
-                reply = self.runner.step(request)
-            else:
-                reply = reply_from(json.loads(entry.output).get("reply"), bar.sequence)
+            recorded = reply_from(json.loads(entry.output).get("reply"), bar.sequence)
+            reply = recorded if self.runner is None else self._ask(self.runner, request, recorded)
         kernel.finish(reply, self._context(data.get("finish")))
+
+    def _ask(self, runner: Runner, request: StepRequest, recorded: StepReply) -> StepReply:
+        if self.words is None:
+            return runner.step(request)
+        return self.words.match(runner.step(self.words.told(request)), recorded)
 
     def _context(self, members: dict[str, Any] | None) -> AccountContext:
         if members is not None:
@@ -95,9 +108,13 @@ def rebuild(
     *,
     gateway: Gateway | None = None,
     guard: Guard | None = None,
+    words: Words | None = None,
 ) -> Kernel:
-    """The kernel as it stood after the last entry. Raises Divergence at the first difference."""
-    state = _Rebuild(runner)
+    """The kernel as it stood after the last entry. Raises Divergence at the first difference.
+
+    words: between the journal and a runner, where the journal holds commitments instead of reasons.
+    """
+    state = _Rebuild(runner, words)
     kernel = Kernel(spec, risk, gateway or gateway_for(spec.approval), journal=state.made.append, guard=guard)
     for position, entry in enumerate(entries):
         if position:

@@ -6,8 +6,9 @@ Rows come as dicts with the column names of the projections, lists newest last u
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ STEPS_ON = (
     " AND (SELECT input FROM journal j WHERE j.run = run.run"
     """ ORDER BY n DESC LIMIT 1) NOT LIKE '%"kind":"end"%')"""
 )
+_COMMIT = re.compile(r"[0-9a-f]{64}")
 _LAST_ERROR = "(SELECT code FROM run_error e WHERE e.run = run.run ORDER BY ts DESC LIMIT 1)"
 _RUN = f"SELECT *, {STEPS_ON} AS is_watched, {_LAST_ERROR} AS last_error FROM run"
 
@@ -74,6 +76,31 @@ def read_texts(home: Path, commits: set[str]) -> dict[str, str]:
         return {name: bytes(data).decode("utf-8", "replace") for name, data in found}
     finally:
         blobs.close()
+
+
+def read_salted(home: Path, commits: Collection[str]) -> dict[str, tuple[bytes, str]]:
+    """Salt and text of each commitment; erased ones are absent."""
+    blobs, names, found = _open(Path(home) / BLOBS), list(commits), {}
+    try:
+        for start in range(0, len(names), 500):
+            part = names[start : start + 500]
+            sql = f"SELECT name, salt, data FROM blob WHERE kind = 'text' AND name IN ({','.join('?' * len(part))})"
+            for name, salt, data in blobs.execute(sql, part):
+                found[name] = (bytes(salt), bytes(data).decode("utf-8", "replace"))
+    finally:
+        blobs.close()
+    return found
+
+
+def with_words(reader: sqlite3.Connection, found: list[Row]) -> list[Row]:
+    """The same rows with their `reason` as text where it is a commitment; "" where that was erased."""
+    commits = {row["reason"] for row in found if _COMMIT.fullmatch(row["reason"] or "")}
+    home = Path(reader.execute("PRAGMA database_list").fetchone()[2]).parent
+    texts = read_salted(home, commits) if commits else {}
+    for row in found:
+        if row["reason"] in commits:
+            row["reason"] = texts[row["reason"]][1] if row["reason"] in texts else ""
+    return found
 
 
 def rows(reader: sqlite3.Connection, sql: str, *values: Any) -> list[Row]:
@@ -232,7 +259,7 @@ def decisions(
         " LEFT JOIN step s ON s.run = d.run AND s.bar = d.bar LEFT JOIN plan p ON p.plan = d.plan"
         " WHERE (?1 IS NULL OR d.run = ?1) AND d.seq > ?2 ORDER BY d.seq LIMIT ?3"
     )
-    return rows(reader, sql, run_name, since_seq, limit)
+    return with_words(reader, rows(reader, sql, run_name, since_seq, limit))
 
 
 def fills(
@@ -243,7 +270,7 @@ def fills(
         "SELECT f.*, t.time_us, t.reason FROM fill f LEFT JOIN fill_detail t ON t.fill = f.fill"
         " WHERE (?1 IS NULL OR f.run = ?1) AND f.seq > ?2 ORDER BY f.seq LIMIT ?3"
     )
-    return rows(reader, sql, run_name, since_seq, limit)
+    return with_words(reader, rows(reader, sql, run_name, since_seq, limit))
 
 
 def orders(reader: sqlite3.Connection, *, working_only: bool = False) -> list[Row]:

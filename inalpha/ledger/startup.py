@@ -119,8 +119,13 @@ class _Opening:
         clean = event.kind in ("epoch.close", "ledger.genesis")
         return Chain(
             event.log, genesis, tree, before, event.epoch, event.ts, event.mono, event.boot, log_vkey, clean,
-            self.named, self.known,
+            self.named | self._reasons(), self.known,
         )  # fmt: skip
+
+    def _reasons(self) -> set[str]:
+        """Reasons of intents that no plan came of stand in no line, only beside the decision's."""
+        sql = 'SELECT DISTINCT reason FROM decision_detail WHERE reason NOT IN (SELECT "commit" FROM erased)'
+        return {reason for (reason,) in self.conn.execute(sql)}
 
     def _fold(self, seq: int, entry: bytes, before: str) -> Event:
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from inalpha.execution.reasons import Reasons, Salted, names_in
 from inalpha.kernel.chain import heads
 from inalpha.kernel.gateway import DirectGateway
 from inalpha.kernel.journal import bar_from_members, context_from
@@ -31,6 +32,7 @@ from runners.local import LocalSandbox
 from runners.protocol import Limits
 
 Blob = Callable[[str], bytes | None]
+Words = Callable[[set[str]], Mapping[str, Salted]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class RunRecord:
     source: bytes
     entries: tuple[JournalEntry, ...]
     head: str | None
+    words: Mapping[str, Salted] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Difference:
     why: str
 
 
-def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
+def load_record(conn: sqlite3.Connection, blob: Blob, run: str, words: Words) -> RunRecord:
     """Read a run. Raises IntegrityError when a part is missing, Refused for no run or one of another
     kernel, TryAgain before its journal.
     """
@@ -83,7 +86,8 @@ def load_record(conn: sqlite3.Connection, blob: Blob, run: str) -> RunRecord:
     if not entries:
         raise TryAgain("NO_BAR", f"{run} has no journal yet.", "Wait for its first bar.")
     spec = RunSpec.from_header(entries[0].input)
-    return RunRecord(run, spec, rules_from_canonical(limits.decode()), source, entries, row[1])
+    said = words(names_in(entry.output for entry in entries))
+    return RunRecord(run, spec, rules_from_canonical(limits.decode()), source, entries, row[1], said)
 
 
 def unsigned_step(conn: sqlite3.Connection, run: str) -> int | None:
@@ -147,8 +151,9 @@ def replay_run(
     runner = _Counted(record, sandbox, progress)
     try:
         kernel = rebuild(
-            record.spec, RiskEngine(record.rules), record.entries, runner, guard=PositionGuard(record.rules)
-        )
+            record.spec, RiskEngine(record.rules), record.entries, runner,
+            guard=PositionGuard(record.rules), words=Reasons(record.words),
+        )  # fmt: skip
         if record.head is not None and record.head not in {entry.head for entry in record.entries}:
             raise Divergence(kernel.bars, "bar", "head", record.head, kernel.head)
     except Divergence as error:

@@ -63,9 +63,11 @@ def survives(stage: Path, root: Path, call: str, when: int, *, keeps_old: bool) 
     return outcome
 
 
-def points(stage: Path, root: Path) -> list[tuple[str, int]]:
-    shutil.copytree(stage / "home", root / "home")
-    return calls_of(root / "home", "restore", str(stage / "backup.tar"))
+def points(stage: Path, root: Path, *, keeps_old: bool = True) -> list[tuple[str, int]]:
+    if keeps_old:
+        shutil.copytree(stage / "home", root / "home")
+    more = () if keeps_old else ("--keys", str(stage / "home" / "keys"))
+    return calls_of(root / "home", "restore", str(stage / "backup.tar"), *more)
 
 
 def test_a_killed_restore_leaves_one_whole_home(stage: Path, tmp_path: Path) -> None:
@@ -90,9 +92,7 @@ def folder(root: Path, index: int) -> Path:
 @pytest.mark.parametrize("keeps_old", [True, False])
 def test_a_restore_killed_at_every_point(stage: Path, tmp_path: Path, keeps_old: bool) -> None:
     counts: dict[str, int] = {}
-    for index, (call, when) in enumerate(points(stage, tmp_path)):
-        if not keeps_old and call == "renameat2":
-            continue
+    for index, (call, when) in enumerate(points(stage, tmp_path, keeps_old=keeps_old)):
         outcome = survives(stage, folder(tmp_path, index), call, when, keeps_old=keeps_old)
         counts[outcome] = counts.get(outcome, 0) + 1
         shutil.rmtree(tmp_path / str(index))
