@@ -37,8 +37,12 @@ def lineage(reader: sqlite3.Connection, fill: str) -> list[Link]:
         raise Refused("NO_FILL", f"there is no {fill}.", "'inalpha fills' shows all.")
     seq, plan, _, bar, intent, created, approved, run, _ = found
     roles = {created: "plan", approved: "approve", approved + 1: "execute", seq: "fill"}
-    risk = "SELECT max(seq) FROM risk_check WHERE plan = ? AND seq < ?"
-    roles[reader.execute(risk, (plan, approved)).fetchone()[0]] = "risk"
+    risk = "SELECT seq, result, rule FROM risk_check WHERE plan = ? AND seq < ? ORDER BY seq DESC LIMIT 1"
+    checked, result, rule = reader.execute(risk, (plan, approved)).fetchone()
+    roles[checked] = "risk"
+    if result != "pass":
+        waiver = "SELECT max(seq) FROM opt_out WHERE rule = ? AND run = ? AND seq < ?"
+        roles[reader.execute(waiver, (rule, run, approved)).fetchone()[0]] = "waiver"
     if run is not None:
         roles |= _run(reader, run)
         roles |= _steps(reader, run, intent, bar)

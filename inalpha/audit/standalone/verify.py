@@ -2227,6 +2227,7 @@ ROLES = {
     "step": ("step",),
     "plan": ("plan.create",),
     "risk": ("risk.check",),
+    "waiver": ("policy.opt_out",),
     "approve": ("plan.approve",),
     "execute": ("plan.execute",),
     "decision": ("decision",),
@@ -2335,17 +2336,16 @@ def check_story(found: list[tuple[str, Line]], checkpoint: Checkpoint, keys: Key
     body, name = plan.data["body"], plan.data["plan"]
     wanted = {"genesis", "plan", "risk", "approve", "execute", "fill"}
     wanted |= {"submit", "promote", "start", "step"} if body["run"] else set()
-    wanted |= {"decision"} if body["intent"] and plan.actor != "system:risk" else set()
+    wanted |= {"decision"} if body["intent"] else set()
+    wanted |= {"waiver"} if risk.data["result"] != "pass" else set()
     require(by_role.keys() - {"key"} == wanted, "I1", f"the lines are not {', '.join(sorted(wanted))}")
     named = {line.data["plan"] for line in (plan, risk, approve, execute, fill)}
     require(named == {name}, "I1", "the lines are of different plans")
     digests = {line.data["plan_sha256"] for line in (plan, risk, approve, execute)}
     require(digests == {digest("inalpha.audit/plan/v1", body)}, "I3", "the digests are not the body's")
-    require(
-        plan.seq < risk.seq < approve.seq and risk.data["result"] == "pass",
-        "I6",
-        "no risk pass before approval",
-    )
+    require(plan.seq < risk.seq < approve.seq, "I6", "no risk result before approval")
+    if "waiver" in by_role:
+        check_waiver(only(by_role, "waiver"), risk, approve, body["run"])
     token = (
         approve.data["token_sha256"] == execute.data["token_sha256"]
         and execute.ts < approve.data["token_expires"]
@@ -2375,6 +2375,13 @@ def check_story(found: list[tuple[str, Line]], checkpoint: Checkpoint, keys: Key
             "price": fill.data["price"], "quantity": fill.data["quantity"], "side": fill.data["side"],
             "size": checkpoint.size, "symbol": fill.data["symbol"], "ts": fill.ts,
             "cosigned": checkpoint.cosigned}  # fmt: skip
+
+
+def check_waiver(waiver: Line, risk: Line, approve: Line, run: str | None) -> None:
+    """A refusal of risk that the owner had waived, for this rule and run and up to a time."""
+    same = (waiver.data["rule"], waiver.data["run"]) == (risk.data["rule"], run)
+    lives = waiver.seq < approve.seq and approve.ts < waiver.data["expires"]
+    require(same and lives, "I6", f"approved although risk said {risk.data['result']}")
 
 
 def check_run(by_role: dict[str, list[Line]], plan: Line, approve: Line, fill: Line, keys: Keys) -> None:
