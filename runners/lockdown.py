@@ -23,9 +23,9 @@ SOCKET_FD = 3
 LAYERS = frozenset({"descriptors", "uid", "no_new_privs", "landlock", "dumpable", "limits", "seccomp"})
 
 _ALLOW = """read write readv writev close fstat lseek munmap mremap brk madvise futex membarrier rseq
-set_robust_list rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall clock_gettime
-clock_getres clock_nanosleep nanosleep gettimeofday time times getpid gettid getppid getuid geteuid getgid
-getegid getrusage getcpu sysinfo sched_getaffinity sched_yield exit exit_group"""
+set_robust_list rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall nanosleep gettimeofday
+time times getpid gettid getppid getuid geteuid getgid getegid getrusage getcpu sysinfo sched_yield exit
+exit_group"""
 
 # No strategy reaches these by mistake: the process dies and the operator gets a security alert.
 _KILL = """ptrace process_vm_readv process_vm_writev process_madvise kcmp setns unshare mount umount2
@@ -35,7 +35,7 @@ acct seccomp"""
 
 _RET_ALLOW, _RET_KILL, _RET_ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_PROT_EXEC = 4
+_PROT_EXEC, _MAP_SHARED = 4, 1
 _X32_BIT = 0x40000000
 
 
@@ -56,7 +56,7 @@ class Lockdown:
 def apply(wanted: Lockdown) -> None:
     """Lock this process down for good. Raises LockdownError or OSError."""
     layers = wanted.layers
-    present = _present_bytes()
+    present, data = _present_bytes()
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise LockdownError(f"{threads} threads before the lockdown, one allowed")
@@ -77,7 +77,7 @@ def apply(wanted: Lockdown) -> None:
         # setuid and the zygote cleared it; a test without this layer wants an ordinary process.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
     if "limits" in layers:
-        _limit(present + wanted.memory_bytes)
+        _limit(present + wanted.memory_bytes, data + wanted.memory_bytes)
     if "seccomp" in layers:
         _filter(program(os.getpid()))
 
@@ -122,16 +122,20 @@ def restrict_by_landlock() -> int:
     return abi
 
 
-def _present_bytes() -> int:
+def _present_bytes() -> tuple[int, int]:
+    """Mapped in all, and of that data and stack."""
     # Read first: after Landlock even /proc/self is closed.
     with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[0]) * resource.getpagesize()
+        fields = statm.read().split()
+    return int(fields[0]) * resource.getpagesize(), int(fields[5]) * resource.getpagesize()
 
 
-def _limit(address_space: int) -> None:
+def _limit(address_space: int, data: int) -> None:
     # No CPU limit: it counts a run's whole life. NOFILE is 0, not n+1: closing one would free a slot.
+    # Both of memory: under the first alone, code that is given back makes room for data.
     for kind, value in (
         (resource.RLIMIT_AS, address_space),
+        (resource.RLIMIT_DATA, data),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
@@ -150,6 +154,11 @@ def _stack_limit() -> int:
     hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
     wanted = 8 << 20
     return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
+def _argument(number: int) -> int:
+    """Where the filter finds the low word of an argument. Source: struct seccomp_data."""
+    return 16 + 8 * number
 
 
 def program(pid: int) -> bytes:
@@ -176,17 +185,38 @@ def program(pid: int) -> bytes:
     add(_JUMP_GREATER, _X32_BIT, 0, 1)
     add(_RETURN, _RET_KILL)
     answer(_ALLOW.split(), _RET_ALLOW)
-    for name in ("mmap", "mprotect"):
+    # Shared pages count against no limit of data: code given back would make room for them.
+    add(_JUMP_EQUAL, syscalls.number("mmap") or 0, 0, 6)
+    add(_LOAD, _argument(3))
+    add(_JUMP_SET, _MAP_SHARED, 2, 0)
+    add(_LOAD, _argument(2))
+    add(_JUMP_SET, _PROT_EXEC, 0, 1)
+    add(_RETURN, refuse)
+    add(_RETURN, _RET_ALLOW)
+    add(_JUMP_EQUAL, syscalls.number("mprotect") or 0, 0, 4)
+    add(_LOAD, _argument(2))
+    add(_JUMP_SET, _PROT_EXEC, 0, 1)
+    add(_RETURN, refuse)
+    add(_RETURN, _RET_ALLOW)
+    # A negative clock names another process: whether it lives, how long it computed. Source: clock_getcpuclockid(3).
+    for name in ("clock_gettime", "clock_getres", "clock_nanosleep"):
         add(_JUMP_EQUAL, syscalls.number(name) or 0, 0, 4)
-        add(_LOAD, 16 + 8 * 2)  # low word of the third argument
-        add(_JUMP_SET, _PROT_EXEC, 0, 1)
+        add(_LOAD, _argument(0))
+        add(_JUMP_SET, 1 << 31, 0, 1)
         add(_RETURN, refuse)
         add(_RETURN, _RET_ALLOW)
+    # Of others it would tell which of them live.
+    add(_JUMP_EQUAL, syscalls.number("sched_getaffinity") or 0, 0, 5)
+    add(_LOAD, _argument(0))
+    add(_JUMP_EQUAL, 0, 2, 0)
+    add(_JUMP_EQUAL, pid, 1, 0)
+    add(_RETURN, refuse)
+    add(_RETURN, _RET_ALLOW)
     # To itself, and SIGABRT alone: by SIGKILL it would look killed from outside and be started again.
     add(_JUMP_EQUAL, syscalls.number("tgkill") or 0, 0, 6)
-    add(_LOAD, 16)
+    add(_LOAD, _argument(0))
     add(_JUMP_EQUAL, pid, 0, 3)
-    add(_LOAD, 16 + 8 * 2)
+    add(_LOAD, _argument(2))
     add(_JUMP_EQUAL, signal.SIGABRT, 0, 1)
     add(_RETURN, _RET_ALLOW)
     add(_RETURN, refuse)

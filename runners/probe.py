@@ -20,6 +20,8 @@ import msgspec
 from runners import syscalls
 
 CONTROL_BYTES = 16 << 20
+# Shared pages are refused to runners anyway: what is asked here is whether executable ones are.
+_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 LEVELS = ("sealed", "fenced", "process")
 
 # Layers asked of the lockdown at each level.
@@ -93,7 +95,7 @@ def _attempts(memory_bytes: int, host_pid: int) -> dict[str, Callable[[], object
         "fork": _fork,
         "thread": _thread,
         "signal": lambda: os.kill(host_pid, 0),
-        "executable": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC),
+        "executable": lambda: mmap.mmap(-1, 4096, _PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC),
         "prctl": lambda: syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1),
         "memory": lambda: bytearray(memory_bytes + CONTROL_BYTES),
         "descriptor": lambda: os.close(os.dup(0)),

@@ -14,7 +14,7 @@ class Attack(Strategy):
         if bar.sequence:
             return
         libc = ctypes.CDLL(None, use_errno=True)
-        page = mmap.mmap(-1, 4096)
+        page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         address = ctypes.addressof(ctypes.c_char.from_buffer(page))
         if libc.syscall(329, ctypes.c_void_p(address), 4096, 5, -1) != 0:
             raise PermissionError(ctypes.get_errno())
