@@ -12,5 +12,6 @@ class Attack(Strategy):
     def on_bar(self, bar: Bar) -> None:
         if bar.sequence:
             return
-        page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+        rights = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+        page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=rights)
         self.log(f"ESCAPED: {len(page)} executable bytes")
