@@ -22,7 +22,10 @@ OPEN_PLAN = (
 
 @dataclass(slots=True)
 class Books:
-    """folding: false once a line broke an invariant; later violations may only follow from that one."""
+    """folding: false once a line broke an invariant; later violations may only follow from that one.
+
+    settled: no recovery line is owed, so the tables are not asked for it at each line.
+    """
 
     report: Report
     scratch: sqlite3.Connection
@@ -30,6 +33,7 @@ class Books:
     claims: Claims = field(default_factory=Claims)
     awake: Awake = field(default_factory=Awake)
     approved: str | None = None
+    settled: bool = False
     last_ts: int = 0
 
     def add(self, event: Event, nonces: Sequence[str], seq: int) -> None:
@@ -41,7 +45,9 @@ class Books:
         try:
             if waiting is not None and not (event.kind == "plan.execute" and event.data["plan"] == waiting):
                 raise Violation("I2", f"{waiting} was approved and the next line does not execute it")
-            apply(self.scratch, event, nonces)
+            apply(self.scratch, event, nonces, recovered=self.settled)
+            if event.kind in ("ledger.genesis", "epoch.open", "recovery"):
+                self.settled = get(self.scratch, "recovering") != "1"
         except Violation as violation:
             self._violated(violation, seq)
 
