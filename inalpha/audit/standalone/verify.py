@@ -291,10 +291,13 @@ def no_number(text: str) -> NoReturn:
     raise Malformed(f"{text[:24]} is no plain integer")
 
 
+DECODER = json.JSONDecoder(parse_float=no_number, parse_constant=no_number)
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: Any) -> bytes:
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return text.encode("utf-8")
+        return ENCODER.encode(value).encode("utf-8")
     except (UnicodeEncodeError, ValueError, TypeError, RecursionError) as error:
         raise Malformed(f"has no canonical form: {error}") from error
 
@@ -302,32 +305,29 @@ def canonical(value: Any) -> bytes:
 def read_json(data: bytes) -> Any:
     """The value of canonical bytes; any other spelling of it is refused."""
     try:
-        value = json.loads(data.decode("utf-8"), parse_float=no_number, parse_constant=no_number)
+        value = DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"not JSON: {error}") from error
-    check_value(value, 0)
+    check_value([value], -1)
     if canonical(value) != data:
         raise Malformed("not in canonical form")
     return value
 
 
 def check_value(value: Any, depth: int) -> None:
-    kind = type(value)
-    if kind is dict:
+    """Names, integers and depth of what was parsed."""
+    if type(value) is dict:
         for name in value:
             if KEY_FORM.fullmatch(name) is None:
                 raise Malformed(f"member name {name!r}")
-        inner = list(value.values())
-    elif kind is list:
-        inner = value
-    else:
-        if kind is int and abs(value) > MAX_INTEGER:
-            raise Malformed("integer out of range")
-        return
     if depth >= MAX_DEPTH:
         raise Malformed("nested too deeply")
-    for item in inner:
-        check_value(item, depth + 1)
+    for item in value.values() if type(value) is dict else value:
+        kind = type(item)
+        if kind is dict or kind is list:
+            check_value(item, depth + 1)
+        elif kind is int and not -MAX_INTEGER <= item <= MAX_INTEGER:
+            raise Malformed("integer out of range")
 
 
 def digest(header: str, value: Any) -> str:
@@ -401,6 +401,7 @@ def owner_account(handle: str) -> str:
 
 ED25519, COSIGNATURE = 1, 4
 DASH = "— ".encode()
+CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")
 
 
 def unbase64(text: str) -> bytes:
@@ -445,7 +446,7 @@ def split_note(note: bytes) -> tuple[bytes, list[tuple[str, bytes, bytes]]]:
     cut = note.rfind(b"\n\n")
     if cut < 0 or not note.endswith(b"\n") or len(note) > 1_000_000:
         raise Malformed("no signed note")
-    if any(byte < 32 and byte != 10 for byte in note):
+    if CONTROL.search(note):
         raise Malformed("a control character in a note")
     found = []
     for line in note[cut + 2 : -1].split(b"\n"):
