@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
 from inalpha.model.states import HaltState
 from tui import acts
@@ -56,13 +58,14 @@ class ConsoleApp(App[None]):
         *,
         view: bool = False,
         as_ascii: bool = False,
+        operator: str | None = None,
         clock: Clock | None = None,
         link: Sender | None = None,
         live: bool = True,
     ) -> None:
         super().__init__()
         self.home, self.clock, self.live = home, clock or Clock(), live
-        self.session = Session(home, view=view, mono=self.clock.mono)
+        self.session = Session(home, view=view, mono=self.clock.mono, operator=operator)
         self.store = Store(home, self.clock, self._store_changed)
         self.link: Sender = link or Link(self.store)
         self.verification = Verification()
@@ -72,6 +75,7 @@ class ConsoleApp(App[None]):
         self._said: tuple[Said, float] | None = None
         self._as_ascii = as_ascii
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._own_context: Context | None = None
         self._is_marked = False
         self._chord_at = float("-inf")
         self._rung: set[str] = set()
@@ -88,7 +92,7 @@ class ConsoleApp(App[None]):
     # Life.
 
     def on_mount(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._own_context = asyncio.get_running_loop(), copy_context()
         if not self.live:
             self.store.read()
         self.main = MainScreen()
@@ -105,7 +109,8 @@ class ConsoleApp(App[None]):
     def _store_changed(self) -> None:
         """From either thread: repaint soon, however many things changed."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._mark)
+            # A thread's context knows no app, and a timer made in it would end in a LookupError.
+            self._loop.call_soon_threadsafe(self._mark, context=self._own_context)
 
     def _mark(self) -> None:
         if not self._is_marked and self.is_running and self.live:
@@ -114,7 +119,8 @@ class ConsoleApp(App[None]):
 
     def _repaint(self) -> None:
         self._is_marked = False
-        self.pulse()
+        if self.screen_stack:  # none while the app is closing
+            self.pulse()
 
     def pulse(self) -> None:
         """Show the present: ages, countdowns, whatever the store holds now."""
@@ -281,7 +287,17 @@ class ConsoleApp(App[None]):
                 session.unlock(key)
                 self.say(f"op:{session.handle} can sign for 15 minutes from each key press", "good")
 
-        self.push_screen(UnlockPanel(session.handle), opened)
+        if session.is_in_agent:
+            self.run_worker(self._open_from_agent(opened), exit_on_error=False)
+        else:
+            self.push_screen(UnlockPanel(session.handle), opened)
+
+    async def _open_from_agent(self, opened: Callable[[Any], None]) -> None:
+        """No passphrase: the agent says whether it holds the key, and asks its owner itself, if at all."""
+        try:
+            opened(await asyncio.to_thread(self.session.load, None))
+        except InalphaError as error:
+            self.say(f"{error.message} {error.fix}".rstrip(), "bad")
 
     def do_help(self) -> None:
         self._open_commands("KEYS AND COMMANDS")
@@ -427,9 +443,11 @@ class ConsoleApp(App[None]):
         self.exit()
 
 
-def run_console(home: Home, *, view: bool = False, as_ascii: bool = False) -> int:
+def run_console(
+    home: Home, *, view: bool = False, as_ascii: bool = False, operator: str | None = None
+) -> int:
     """Open the console on a home; the exit code of the process."""
-    app = ConsoleApp(home, view=view, as_ascii=as_ascii)
+    app = ConsoleApp(home, view=view, as_ascii=as_ascii, operator=operator)
     app.run()
     if app.farewell:
         sys.stdout.write(app.farewell + "\n")

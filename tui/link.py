@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-from nacl.signing import SigningKey
 
 from inalpha.bus import envelope, slots, topics
 from inalpha.bus.client import BusClient, Message
 from inalpha.bus.command import CommandClient
-from inalpha.client.operator import Operator
+from inalpha.client.operator import Operator, bus_key
 from inalpha.client.presence import RUNNING, Presence, find
 from inalpha.model.errors import InalphaError, NoDaemon, TryAgain
 from tui.store import Store
@@ -63,7 +62,7 @@ class Link:
             raise TryAgain("BUS_DOWN", "this console is not connected to the bus.", "It keeps trying.")
         signer = None
         if operator is not None:
-            signer = (SigningKey(operator.signer.key.seed), operator.signer.vkey.text)
+            signer = (bus_key(operator.signer), operator.signer.vkey.text)
         return await self._ask.request(cmd, args, timeout_s, signer=signer)
 
     async def _attach(self, found: Presence) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from inalpha.audit.keys import make_private
-from inalpha.client.operator import Operator, has_open_key, load_operator, operator_handles
+from inalpha.audit.sshagent import AgentSigner
+from inalpha.client.operator import (
+    Operator,
+    choose_operator,
+    has_open_key,
+    is_held_by_agent,
+    load_operator,
+    operator_handles,
+)
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
 
@@ -19,10 +27,14 @@ AUTO_LOCK_S = 15 * 60.0
 class Session:
     """key: the unlocked operator, None while locked or viewing. is_open_key: needs no passphrase, says so."""
 
-    def __init__(self, home: Home, *, view: bool, mono: Callable[[], float]) -> None:
+    def __init__(
+        self, home: Home, *, view: bool, mono: Callable[[], float], operator: str | None = None
+    ) -> None:
+        """operator: whose key, where several are here. Raises ConfigError("NO_KEY") for one that is not."""
         self.home, self.view, self._mono = home, view, mono
         self.handles = operator_handles(home)
-        self.handle = self.handles[0] if self.handles else None
+        first = self.handles[0] if self.handles else None
+        self.handle = first if operator is None else choose_operator(home, operator)
         self.key: Operator | None = None
         self.is_open_key = False
         self._touched = mono()
@@ -38,10 +50,21 @@ class Session:
         except InalphaError:
             self.key = None
 
-    def load(self, passphrase: str) -> Operator:
-        """Slow on purpose (Argon2id): call it from a thread. Raises Refused("PASSPHRASE")."""
+    @property
+    def is_in_agent(self) -> bool:
+        """The key lives in ssh-agent: no passphrase is asked for here."""
+        try:
+            return self.handle is not None and is_held_by_agent(self.home, self.handle)
+        except InalphaError:
+            return False
+
+    def load(self, passphrase: str | None) -> Operator:
+        """Slow on purpose (Argon2id): call it from a thread. Raises Refused("PASSPHRASE" or "SSH_AGENT")."""
         assert self.handle is not None
-        return load_operator(self.home, self.handle, passphrase)
+        key = load_operator(self.home, self.handle, passphrase)
+        if isinstance(key.signer, AgentSigner):
+            key.signer.check()
+        return key
 
     def unlock(self, key: Operator) -> None:
         self.key = key

@@ -103,6 +103,11 @@ class AgentSigner:
     def name(self) -> str:
         return self.vkey.name
 
+    def check(self) -> None:
+        """Raise Refused("SSH_AGENT") unless an agent answers that it holds the key."""
+        if all(found.public != self.key.public for found in identities()):
+            raise _refused("the agent does not hold this key")
+
     def armour(self, text: bytes, namespace: str) -> str:
         return sign_armoured(self.key.public, text, namespace)
 

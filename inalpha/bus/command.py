@@ -10,6 +10,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -341,16 +342,12 @@ class CommandClient:
         signer: another key and its id for this command, where one client sends for a slot and a person.
         """
         key, kid = signer or (self._key, self._kid)
-        identifier, raw = make_command(
-            key,
-            kid,
-            sender=self._client.identity,
-            instance=self._instance,
-            epoch=self.epoch,
-            cmd=cmd,
-            args=args,
-            now_us=self._now_us(),
-        )
+        make = partial(
+            make_command, key, kid, sender=self._client.identity, instance=self._instance,
+            epoch=self.epoch, cmd=cmd, args=args, now_us=self._now_us(),
+        )  # fmt: skip
+        # A key in ssh-agent may ask its owner first; the loop goes on meanwhile.
+        identifier, raw = make() if isinstance(key, SigningKey) else await asyncio.to_thread(make)
         waiting: asyncio.Future[ReplyPayload] = asyncio.get_running_loop().create_future()
         self._waiting[identifier] = waiting
         try:

@@ -9,12 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nacl.signing import SignedMessage
-from nacl.signing import SigningKey as BusKey
-
 from inalpha.audit.keys import agent_name, agent_path, load_signer
-from inalpha.audit.notes import Signer
-from inalpha.audit.sshagent import AgentSigner
 from inalpha.bus import slots
 from inalpha.bus.client import BusClient
 from inalpha.bus.command import CommandClient
@@ -23,6 +18,7 @@ from inalpha.client.newkeys import settle
 from inalpha.client.operator import (
     Commitment,
     Operator,
+    bus_key,
     choose_operator,
     gate,
     load_operator,
@@ -104,24 +100,9 @@ async def _send(
         async with BusClient(identity=slot.identity, token=slot.token, **found.endpoint()) as client:
             key, kid = slot.key, slot.identity
             if operator is not None:
-                key, kid = _bus_key(operator.signer), operator.signer.vkey.text
+                key, kid = bus_key(operator.signer), operator.signer.vkey.text
             ask = CommandClient(
                 client, key, kid, instance=found.instance, daemon_key=bytes.fromhex(found.daemon_key)
             )
             await ask.start()
             return await ask.request(command, args, timeout_s)
-
-
-class _AgentBusKey:
-    """Signs envelopes through ssh-agent, in the place of PyNaCl's key."""
-
-    def __init__(self, signer: AgentSigner) -> None:
-        self._signer = signer
-
-    def sign(self, message: bytes) -> SignedMessage:
-        signature = self._signer.key.sign(message)
-        return SignedMessage._from_parts(signature, message, signature + message)
-
-
-def _bus_key(signer: Signer | AgentSigner) -> Any:
-    return _AgentBusKey(signer) if isinstance(signer, AgentSigner) else BusKey(signer.key.seed)

@@ -12,7 +12,9 @@ from inalpha.model.errors import ConfigError, InalphaError
 from inalpha.model.home import Home
 
 
-def open_console(home: Home, *, view: bool = False, as_ascii: bool = False) -> int:
+def open_console(
+    home: Home, *, view: bool = False, as_ascii: bool = False, operator: str | None = None
+) -> int:
     """Open the console on a home. Raises InalphaError where the terminal cannot show it."""
     if not home.exists:
         raise ConfigError("NO_HOME", f"{home.root} holds no installation.", "inalpha init, or inalpha demo.")
@@ -22,7 +24,7 @@ def open_console(home: Home, *, view: bool = False, as_ascii: bool = False) -> i
     ):
         start_background(home)
     app = importlib.import_module("tui.app")
-    code = app.run_console(home, view=view, as_ascii=as_ascii)
+    code = app.run_console(home, view=view, as_ascii=as_ascii, operator=operator)
     assert isinstance(code, int)
     return code
 

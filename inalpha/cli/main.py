@@ -84,9 +84,12 @@ class Verbs(click.Group):
 @click.option("--daemon", "as_daemon", is_flag=True, help="Run the supervisor in the foreground, headless.")
 @click.option("--view", is_flag=True, help="The console without a key: read, and tighten.")
 @click.option("--ascii", "as_ascii", is_flag=True, help="The console without block and braille glyphs.")
+@click.option("--operator", metavar="NAME", help="The console with this operator's key, of several here.")
 @click.version_option(__version__, prog_name="inalpha")
 @click.pass_context
-def main(ctx: click.Context, home: str | None, as_daemon: bool, view: bool, as_ascii: bool) -> None:
+def main(
+    ctx: click.Context, home: str | None, as_daemon: bool, view: bool, as_ascii: bool, operator: str | None
+) -> None:
     """Leave a model-written strategy trading overnight on a paper account, and prove what it did."""
     ctx.obj = Home.at(home)
     if as_daemon:
@@ -99,7 +102,7 @@ def main(ctx: click.Context, home: str | None, as_daemon: bool, view: bool, as_a
     if ctx.invoked_subcommand is None:
         from inalpha.cli.console import open_console
 
-        sys.exit(open_console(ctx.obj, view=view, as_ascii=as_ascii))
+        sys.exit(open_console(ctx.obj, view=view, as_ascii=as_ascii, operator=operator))
 
 
 def home_of(ctx: click.Context, override: str | None = None) -> Home:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nacl.signing import SignedMessage, SigningKey
+
 from inalpha.audit.client import sign_gate
 from inalpha.audit.keys import is_in_agent, is_open, load_operator_signer, operator_name, operator_path
 from inalpha.audit.notes import Signer
@@ -65,6 +67,11 @@ def needs_passphrase(home: Home, handle: str) -> bool:
     return not is_open(path) and not is_in_agent(path)
 
 
+def is_held_by_agent(home: Home, handle: str) -> bool:
+    """Whether the key lives in ssh-agent."""
+    return is_in_agent(operator_path(home.root, handle))
+
+
 def load_operator(home: Home, handle: str, passphrase: str | None = None) -> Operator:
     """The unlocked key. Raises Refused("PASSPHRASE"), or ConfigError for a file that is no key."""
     with reading(home) as reader:
@@ -85,6 +92,22 @@ class reading:
 
     def __exit__(self, *error: object) -> None:
         self._reader.close()
+
+
+class _AgentBusKey:
+    """Signs envelopes through ssh-agent, in the place of PyNaCl's key."""
+
+    def __init__(self, signer: AgentSigner) -> None:
+        self._signer = signer
+
+    def sign(self, message: bytes) -> SignedMessage:
+        signature = self._signer.key.sign(message)
+        return SignedMessage._from_parts(signature, message, signature + message)
+
+
+def bus_key(signer: Signer | AgentSigner) -> Any:
+    """What signs this operator's commands on the bus."""
+    return _AgentBusKey(signer) if isinstance(signer, AgentSigner) else SigningKey(signer.key.seed)
 
 
 @dataclass(frozen=True, slots=True)
