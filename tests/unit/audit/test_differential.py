@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.forgery import events_of, verdicts
-from support.mutation import Change, Thief, changes
+from support.mutation import Change, Members, Thief, changes
 from support.rare_story import rare_story
 
 from inalpha.audit.schema import kinds
@@ -56,6 +56,38 @@ def test_both_verifiers_name_the_same_line_and_check(thief: Thief) -> None:
     every = list(cases(thief, 1))
     found, _ = differing(thief, random.Random(SEED).sample(every, SAMPLE))
     assert found == []
+
+
+def restructured(lines: list[Members]) -> Iterator[tuple[str, list[Members]]]:
+    """Lines left out, told twice, moved and cut off, at every place."""
+    for at in range(1, len(lines)):
+        name = f"{lines[at]['kind']} at {at}"
+        yield f"{name} left out", lines[:at] + lines[at + 1 :]
+        yield f"{name} told twice", [*lines[: at + 1], *lines[at:]]
+        yield f"{name} before the one above", [*lines[: at - 1], lines[at], lines[at - 1], *lines[at + 1 :]]
+        yield f"{name} once more at the end", [*lines, lines[at]]
+        yield f"cut before {name}", lines[:at]
+
+
+def differing_stories(thief: Thief, chosen: list[tuple[str, list[Members]]]) -> list[object]:
+    found: list[object] = []
+    for name, lines in chosen:
+        ours, theirs = verdicts(thief.retold(lines))
+        if ours != theirs:
+            found.append((name, ours, theirs))
+    return found
+
+
+def test_both_verifiers_judge_other_orders_of_the_lines_alike(thief: Thief) -> None:
+    every = list(restructured(thief.lines))
+    assert differing_stories(thief, random.Random(SEED).sample(every, SAMPLE // 3)) == []
+
+
+@pytest.mark.campaign
+def test_both_verifiers_judge_every_order_of_the_lines_alike(thief: Thief) -> None:
+    every = list(restructured(thief.lines))
+    print(f"{len(every)} other orders")  # noqa: T201
+    assert differing_stories(thief, every) == []
 
 
 @pytest.mark.campaign
