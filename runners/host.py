@@ -18,13 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from nacl.signing import SigningKey
 
 from inalpha.bus import envelope, hostwire, topics
 from inalpha.bus.client import BusClient, Will
-from inalpha.bus.envelope import wall_us
-from inalpha.bus.hostwire import EndedBody, HostState, LoadBody, LoadedBody, Up, WarmBody
-from inalpha.bus.throttle import Throttle
+from inalpha.bus.hostwire import EndedBody, LoadBody, LoadedBody, WarmBody
 from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused
 from inalpha.model.instrument import Instrument
@@ -39,13 +36,10 @@ from runners.hosted import HostedRunner
 from runners.inbox import Inbox
 from runners.local import demand_level, load_failure, step_error
 from runners.nursery import Nursery
+from runners.outgoing import Outgoing
 from runners.process import kill_recorded, read_boot_id
 from runners.protocol import Limits
 from runners.settings import Settings, parse
-
-_REMEMBERED_ENDS = 256
-# Pieces of output (at most 2 KiB each) that a run may send: so many at once, then one a second.
-_LOG_RATE, _LOG_BURST = 1.0, 32
 
 _load = msgspec.json.Decoder(LoadBody)
 _warm = msgspec.json.Decoder(WarmBody)
@@ -55,13 +49,13 @@ _step = msgspec.json.Decoder(StepRequest)
 
 @dataclass(slots=True)
 class _Run:
-    """One run on this host. last_*: the answer that a repeated request gets."""
+    """One run on this host. last_id: of the request that it serves, or has answered."""
 
     slot: int
     memory_bytes: int
     seq: int
     last_id: str
-    last_up: tuple[str, bytes] | None = None
+    is_answered: bool = False
     runner: HostedRunner | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -72,15 +66,12 @@ class Host:
     def __init__(self, settings: Settings, nursery: Nursery) -> None:
         self._settings = settings
         self._nursery = nursery
-        self._key = SigningKey(bytes.fromhex(settings.seed))
-        self._session = envelope.new_id()
-        self._inbox = Inbox(settings, self._session, on_down=self._accept, on_epoch=self._follow)
+        session = envelope.new_id()
+        self._inbox = Inbox(settings, session, on_down=self._accept, on_epoch=self._follow)
         self._runs: dict[str, _Run] = {}
         self._seqs: dict[str, int] = {}
         self._starting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._logs = Throttle(_LOG_RATE, _LOG_BURST)
-        self._ends: dict[str, tuple[str, bytes]] = {}
         self._available = available_bytes()
         self._trouble = ""
         self._client = BusClient(
@@ -92,6 +83,7 @@ class Host:
             will=lambda: Will(topics.host_state(settings.identity), self._state(is_up=False)),
             ca_file=settings.ca_file,
         )
+        self._out = Outgoing(settings, session, self._client.post, lambda: self._inbox.epoch)
 
     async def serve(self) -> None:
         """Until the parent is gone, or a signal asks to end."""
@@ -103,16 +95,13 @@ class Host:
         await self._client.subscribe(topics.DAEMON_BEAT, self._inbox.beat)
         await self._client.start(timeout_s=None)
         parent = os.getppid()
-        beats = 0
         while not ended.is_set():
-            beats += 1
-            body = self._plain("beat", hostwire.Beat(beats))
-            self._client.post(topics.host_beat(self._settings.identity), body, qos=0)
+            self._out.beat()
             if self._settings.is_child and os.getppid() != parent:
                 break
             self._check_daemon()
             self._tell_trouble()
-            self._tell_dropped()
+            self._out.tell_dropped(self._runs)
             try:
                 async with asyncio.timeout(hostwire.BEAT_S):
                     await ended.wait()
@@ -129,12 +118,8 @@ class Host:
 
     # -- the bus -------------------------------------------------------------------------------------
 
-    def _plain(self, kind: str, body: object) -> bytes:
-        return envelope.encode(kind, body, epoch=self._inbox.epoch, now_us=wall_us())
-
     def _state(self, *, is_up: bool = True) -> bytes:
-        level = self._nursery.evidence.level
-        return self._plain("state", HostState(is_up, self._session, level, sorted(self._runs), os.getpid()))
+        return self._out.state(self._nursery.evidence.level, self._runs, is_up=is_up)
 
     async def _connected(self) -> None:
         self._show_state()
@@ -165,16 +150,8 @@ class Host:
 
     def _accept(self, down: hostwire.Down) -> None:
         run = self._runs.get(down.run)
-        if run is not None and down.id == run.last_id:
-            if run.last_up is not None:  # asked again: the same words once more
-                self._client.post(
-                    topics.up(self._settings.identity, down.run, run.last_up[0]), run.last_up[1]
-                )
-            return
-        if down.id in self._ends:
-            kind, payload = self._ends[down.id]
-            self._client.post(topics.up(self._settings.identity, down.run, kind), payload)
-            return
+        if self._out.again(down.run, down.id) or (run is not None and down.id == run.last_id):
+            return  # asked again: the same words once more, when there are any yet
         # A run's numbers go on over its loadings: what the bus held back must not undo what came later.
         last = self._seqs.get(down.run, 0)
         is_new = down.seq > last
@@ -191,7 +168,7 @@ class Host:
         elif run is None or not is_new:
             self._inbox.drop("SEQUENCE")
         else:
-            run.seq, run.last_id, run.last_up = down.seq, down.id, None
+            run.seq, run.last_id, run.is_answered = down.seq, down.id, False
             self._spawn(run, self._serve(run, down))
 
     def _spawn(self, run: _Run | None, work: Any) -> None:
@@ -201,17 +178,10 @@ class Host:
         task.add_done_callback(tasks.discard)
 
     def _send(self, run: str, seq: int, corr: str, kind: str, body: object) -> None:
-        s = self._settings
-        up = Up(s.instance, self._inbox.epoch, s.identity, run, kind, seq, corr, hostwire.raw(body))
-        payload = envelope.seal(self._key, s.identity, msgspec.json.encode(up))
         known = self._runs.get(run)
         if known is not None and corr and known.last_id == corr:
-            known.last_up = (kind, payload)
-        if corr and kind in ("ended", "probed"):
-            self._ends[corr] = (kind, payload)
-            if len(self._ends) > _REMEMBERED_ENDS:
-                del self._ends[next(iter(self._ends))]
-        self._client.post(topics.up(s.identity, run, kind), payload)
+            known.is_answered = True
+        self._out.send(run, seq, corr, kind, body)
 
     # -- runs ----------------------------------------------------------------------------------------
 
@@ -360,26 +330,14 @@ class Host:
 
     def _runner_ended(self, name: str, run: _Run, end: RunnerEnded) -> None:
         """An end that no request will report."""
-        if self._runs.get(name) is run and not run.tasks and run.last_up is not None:
+        if self._runs.get(name) is run and not run.tasks and run.is_answered:
             del self._runs[name]
             self._send(name, run.seq, "", "ended", _ended_of(end))
             self._show_state()
 
     def _printed(self, run: str, text: str) -> None:
-        if text and run in self._runs and self._logs.admits(run):
-            self._post_log(run, text)
-
-    def _tell_dropped(self) -> None:
-        for run in self._logs.known():
-            dropped = self._logs.untold(run)
-            if dropped and run in self._runs:
-                self._post_log(run, f"({dropped} pieces of output were not sent: it prints too often)")
-            elif run not in self._runs:
-                self._logs.forget(run)
-
-    def _post_log(self, run: str, text: str) -> None:
-        body = self._plain("log", text)
-        self._client.post(topics.up(self._settings.identity, run, "log"), body, qos=0)
+        if text and run in self._runs:
+            self._out.log(run, text)
 
     def _refuse_killed(self, run: str) -> None:
         if self._settings.latch is None:
