@@ -22,6 +22,7 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json, iso, table
 from inalpha.client.newkeys import unsettled
+from inalpha.daemon.backupwatch import backups_of, born_s
 from inalpha.daemon.config import Bus, load_config
 from inalpha.daemon.presence import find, start_ticks
 from inalpha.ledger import readers
@@ -32,6 +33,7 @@ from inalpha.model.home import Home
 from inalpha.risk.rules import load_rules
 
 STOP_S = 12.0
+BACKUP_WITHIN_H = 26
 
 
 @click.command()
@@ -156,7 +158,7 @@ def doctor(ctx: click.Context, home_override: str | None, as_json: bool) -> None
     checks = [
         _python(), _sqlite(), _check("configuration", lambda: str(load_config(home.config) and "valid")),
         _check("risk rules", lambda: f"{load_rules(home.risk).active} controls active"),
-        _check("modes", lambda: _modes(home)), _keys(home), _leftovers(home), _disk(home), _broker(home),
+        _check("modes", lambda: _modes(home)), _keys(home), _leftovers(home), _backup(home), _disk(home), _broker(home),
         _latch(home), _sandbox(),
     ]  # fmt: skip
     failed = [check for check in checks if check["result"] == "fail"]
@@ -220,6 +222,20 @@ def _leftovers(home: Home) -> dict[str, str]:
         "warn",
         ", ".join(found),
         "The next start of the daemon or signing verb clears up.",
+    )
+
+
+def _backup(home: Home) -> dict[str, str]:
+    """Younger than 26 h: a day, and the time that making it takes. A young home may have none."""
+    newest = next(iter(backups_of(home.root / "backups").values()), None)
+    with reading(home) as reader:
+        since = newest.timestamp() if newest else born_s(reader)
+    hours = (time.time() - since) / 3600
+    told = f"last daily backup {hours:.0f} h ago" if newest else f"none; the home is {hours:.0f} h old"
+    if hours < BACKUP_WITHIN_H:
+        return _result("backup", "ok", told)
+    return _result(
+        "backup", "warn", told, "Leave the daemon running ([backup] daily), or: inalpha backup FILE"
     )
 
 

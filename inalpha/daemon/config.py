@@ -96,6 +96,12 @@ class Disk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     floor_mib: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1024
 
 
+class Backup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[backup] daily: a verified copy in the home's `backups` each day; 7 days and 4 weeks are kept."""
+
+    daily: bool = True
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -106,6 +112,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     fills: Fills = Fills()
     audit: Audit = Audit()
     disk: Disk = Disk()
+    backup: Backup = Backup()
     instruments: dict[str, Market] = {}
 
     def market(self, symbol: str) -> Market:
@@ -161,6 +168,9 @@ witness_every_s = 300
 [disk]
 floor_mib = 1024       # less free space than this: no entries; less than a quarter of it: HALTED
 
+[backup]
+daily = true           # a verified copy in the home's backups/ each day; 7 days and 4 weeks are kept
+
 # One section per market that differs from the defaults:
 # [instruments.GOOG]
 # tick = "0.01"
@@ -176,6 +186,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "fills": Fills,
     "audit": Audit,
     "disk": Disk,
+    "backup": Backup,
 }
 
 

@@ -19,6 +19,7 @@ from inalpha.bus.external import External
 from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import Broker, start_broker
 from inalpha.daemon import presence
+from inalpha.daemon.backupwatch import watch_backups
 from inalpha.daemon.clockwatch import watch_clock
 from inalpha.daemon.commands import refresh_limits
 from inalpha.daemon.config import load_config
@@ -117,6 +118,7 @@ class Supervisor:
                 self.office.expire_plans(),
                 watch_witnesses(self.office),
                 watch_disk(self.office),
+                watch_backups(self.office),
             )
             tasks = [asyncio.create_task(work) for work in watches]
             for task in tasks:

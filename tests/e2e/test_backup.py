@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from support.installation import Installation
+from support.installation import Installation, inalpha, until
 
 
 def test_backup_and_restore(tmp_path: Path) -> None:
@@ -37,5 +38,28 @@ def test_backup_and_restore(tmp_path: Path) -> None:
         again = home.json("restore", str(file), "--keys", str(tmp_path / "keys"))
         assert again["from_size"] is None and again["set_aside"] is None
         home("audit", "verify", "--genesis", made["genesis"])
+    finally:
+        home.stop()
+
+
+def test_the_daemon_makes_a_backup_when_the_last_one_is_a_day_old(tmp_path: Path) -> None:
+    home = Installation(tmp_path / "home")
+    home.init()
+    folder = home.home / "backups"
+    folder.mkdir(mode=0o700)
+    days = [datetime.now(UTC) - timedelta(days=days, minutes=5) for days in range(1, 12)]
+    for day in days:
+        (folder / f"inalpha-{day:%Y%m%dT%H%M%S}Z.tar").touch()
+    killed = folder / ".inalpha-20200101T000000Z.tar.77.part"
+    killed.touch()
+    home.start()
+    try:
+        made = until(lambda: [path for path in folder.glob("*.tar") if path.stat().st_size], what="a backup")
+        assert home.json("backup", "test", str(made[0]))["size"] > 3
+        until(lambda: len(list(folder.glob("*.tar"))) <= 10, what="the older ones' end")
+        assert not killed.exists()
+        checks = json.loads(inalpha(home.home, "doctor", "--json").stdout)["checks"]
+        assert next(item for item in checks if item["name"] == "backup")["result"] == "ok"
+        assert next(item for item in checks if item["name"] == "leftovers")["detail"] == "none"
     finally:
         home.stop()
