@@ -17,6 +17,7 @@ from inalpha.audit.keys import check_private, check_secret, is_open
 from inalpha.bus import external
 from inalpha.bus.slots import SELF_TEST
 from inalpha.bus.start import find_mosquitto
+from inalpha.cli.checks import durable_disk, record
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
@@ -28,7 +29,13 @@ from inalpha.daemon.presence import find, start_ticks
 from inalpha.ledger import readers
 from inalpha.ledger.leftovers import leftovers
 from inalpha.model import latch
-from inalpha.model.errors import InalphaError, TryAgain
+from inalpha.model.errors import (
+    EXIT_CONFIG,
+    EXIT_FAILURE,
+    EXIT_INTEGRITY,
+    InalphaError,
+    TryAgain,
+)
 from inalpha.model.home import Home
 from inalpha.risk.rules import load_rules
 
@@ -153,43 +160,48 @@ def stop_process(pid: int, ticks: int) -> None:
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
-    """Every check with a fix. Exit 0 when none fails."""
+    """Every check with a fix. Exit 0 when none fails, 6 for a broken record, 78 for settings, else 1."""
     home = home_of(ctx, home_override)
     checks = [
         _python(), _sqlite(), _check("configuration", lambda: str(load_config(home.config) and "valid")),
         _check("risk rules", lambda: f"{load_rules(home.risk).active} controls active"),
-        _check("modes", lambda: _modes(home)), _keys(home), _leftovers(home), _backup(home), _disk(home), _broker(home),
-        _latch(home), _sandbox(),
+        _check("modes", lambda: _modes(home)), _check("home disk", lambda: durable_disk(home)),
+        _check("record", lambda: record(home)), _keys(home), _leftovers(home), _backup(home), _disk(home),
+        _broker(home), _latch(home), _sandbox(),
     ]  # fmt: skip
-    failed = [check for check in checks if check["result"] == "fail"]
+    exits = {check.pop("exit", EXIT_FAILURE) for check in checks if check["result"] == "fail"}
+    failed = bool(exits)
     if as_json:
         emit_json({"checks": checks, "passed": not failed})
     else:
         table(
             [[c["result"], c["name"], c["detail"], c["fix"]] for c in checks], ("", "check", "found", "fix")
         )
-    if failed:
-        sys.exit(1)
+    # A broken record before bad settings before all else.
+    for code in (EXIT_INTEGRITY, EXIT_CONFIG, EXIT_FAILURE):
+        if code in exits:
+            sys.exit(code)
 
 
-def _result(name: str, result: str, detail: str, fix: str = "") -> dict[str, str]:
+def _result(name: str, result: str, detail: str, fix: str = "") -> dict[str, Any]:
     return {"name": name, "result": result, "detail": detail, "fix": fix}
 
 
-def _check(name: str, work: Any) -> dict[str, str]:
+def _check(name: str, work: Any) -> dict[str, Any]:
     try:
         return _result(name, "ok", work())
     except InalphaError as error:
-        return _result(name, "fail", error.message, error.fix)
+        exit_code = error.exit_code if error.exit_code in (EXIT_INTEGRITY, EXIT_CONFIG) else EXIT_FAILURE
+        return {**_result(name, "fail", error.message, error.fix), "exit": exit_code}
 
 
-def _python() -> dict[str, str]:
+def _python() -> dict[str, Any]:
     version = sys.version.split()[0]
     ok = sys.version_info >= (3, 11)
     return _result("python", "ok" if ok else "fail", version, "" if ok else "Install Python 3.11 or later.")
 
 
-def _sqlite() -> dict[str, str]:
+def _sqlite() -> dict[str, Any]:
     version = sqlite3.sqlite_version_info
     fixed = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
     fix = "" if fixed else "Older than the WAL-reset fix; the single writing connection is the protection."
@@ -203,7 +215,7 @@ def _modes(home: Home) -> str:
     return "0700 and 0600"
 
 
-def _keys(home: Home) -> dict[str, str]:
+def _keys(home: Home) -> dict[str, Any]:
     opened = [path.stem for path in (home.keys / "op").glob("*.key") if is_open(path)]
     if not opened:
         return _result("operator keys", "ok", "sealed")
@@ -213,7 +225,7 @@ def _keys(home: Home) -> dict[str, str]:
     )
 
 
-def _leftovers(home: Home) -> dict[str, str]:
+def _leftovers(home: Home) -> dict[str, Any]:
     found = [str(path) for path in (*leftovers(home.root), *unsettled(home))]
     if not found:
         return _result("leftovers", "ok", "none")
@@ -225,7 +237,7 @@ def _leftovers(home: Home) -> dict[str, str]:
     )
 
 
-def _backup(home: Home) -> dict[str, str]:
+def _backup(home: Home) -> dict[str, Any]:
     """Younger than 26 h: a day, and the time that making it takes. A young home may have none."""
     newest = next(iter(backups_of(home.root / "backups").values()), None)
     with reading(home) as reader:
@@ -239,13 +251,13 @@ def _backup(home: Home) -> dict[str, str]:
     )
 
 
-def _disk(home: Home) -> dict[str, str]:
+def _disk(home: Home) -> dict[str, Any]:
     free = shutil.disk_usage(home.root).free
     ok = free > 1 << 30
     return _result("disk", "ok" if ok else "warn", f"{free >> 20} MiB free", "" if ok else "Free some space.")
 
 
-def _broker(home: Home) -> dict[str, str]:
+def _broker(home: Home) -> dict[str, Any]:
     try:
         bus = load_config(home.config).bus
     except InalphaError:
@@ -264,7 +276,7 @@ def _external(home: Home, bus: Bus) -> str:
     return f"{bus.url}  {version}  {ca or 'CAs of the system'}"
 
 
-def _latch(home: Home) -> dict[str, str]:
+def _latch(home: Home) -> dict[str, Any]:
     rows = latch.read_rows(home.latch)
     if latch.UNREADABLE in rows:
         return _result(
@@ -273,7 +285,7 @@ def _latch(home: Home) -> dict[str, str]:
     return _result("halt latch", "ok", f"{len(rows)} rows")
 
 
-def _sandbox() -> dict[str, str]:
+def _sandbox() -> dict[str, Any]:
     from runners.local import LocalSandbox
 
     try:

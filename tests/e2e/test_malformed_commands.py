@@ -37,6 +37,12 @@ WHOLE: dict[str, dict[str, Any]] = {
     "stop": {"run": "run-1"},
     "plan.approve": {"plan": "plan-1", "gate": "x", "plan_sha256": HASH},
     "plan.reject": {"plan": "plan-1", "gate": "x", "plan_sha256": HASH, **REASON},
+    "plan.create": {
+        "body": {"run": "run-1", "rationale_commit": HASH, "expires": 1, "reduce_only": False},
+        "rationale": "why",
+        "salt": HASH,
+        "rationale_commit": HASH,
+    },
     "halt": {"scope": "run", "state": "HALTED", "run": "run-9", "reason": "why"},
     "halt.resume": {"scope": "all", "gate": "x", **REASON},
     "key.enrol": {"data": {"principal": "op:bob", "role": "operator", "sponsor": None, "vkey": "x"}, "gate": "x"},
@@ -79,7 +85,7 @@ def spoiled(args: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_every_spoiled_command_is_refused_by_name(tmp_path: Path) -> None:
-    assert WHOLE.keys() == COMMANDS.keys()
+    assert COMMANDS.keys() <= WHOLE.keys()
     home = Installation(tmp_path / "home")
     home.init()
     home.start()
@@ -87,8 +93,8 @@ def test_every_spoiled_command_is_refused_by_name(tmp_path: Path) -> None:
         at = Home.at(home.home)
         who = unlock(at, "alice", None)
         wrong = []
-        for command, args in WHOLE.items():
-            for odd in spoiled(args):
+        for command in COMMANDS:
+            for odd in spoiled(WHOLE[command]):
                 try:
                     send(at, command, odd, who)
                 except InalphaError as error:
