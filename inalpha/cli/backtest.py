@@ -15,9 +15,9 @@ import click
 
 from inalpha.cli.candidates import lint_or_refuse
 from inalpha.cli.main import home_of
-from inalpha.cli.options import json_option
+from inalpha.cli.options import json_option, usage
 from inalpha.cli.output import emit_json, on_terminal, plain
-from inalpha.cli.runs import parse_params, usage
+from inalpha.cli.runs import parse_params
 from inalpha.kernel.costs import FeeModel, SlippageModel, parse_share
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec

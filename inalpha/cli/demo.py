@@ -21,9 +21,9 @@ from inalpha.cli.candidates import submit_candidate
 from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock, unlock_agent
 from inalpha.cli.console import check_terminal
 from inalpha.cli.keys import add_agent
-from inalpha.cli.options import home_option, json_option
+from inalpha.cli.options import home_option, json_option, usage
 from inalpha.cli.output import emit_json, table
-from inalpha.cli.runs import build_mandate, make_feed, run_item, sign_and_start, usage
+from inalpha.cli.runs import build_mandate, make_feed, run_item, sign_and_start
 from inalpha.cli.setup import create_home
 from inalpha.daemon.config import DEFAULT_TEXT
 from inalpha.daemon.presence import find, start_background

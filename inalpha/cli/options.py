@@ -1,13 +1,19 @@
-"""Options that many verbs share. `--home` is accepted before and after the verb."""
+"""Options and forms of values that many verbs share. `--home` is accepted before and after the verb."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from inalpha.model.errors import EXIT_USAGE, InalphaError
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(\d+)([smhd])\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def home_option(function: F) -> F:
@@ -26,3 +32,15 @@ def signing_options(function: F) -> F:
         help="Read the operator's passphrase from this file instead of the terminal.",
     )(function)
     return click.option("--operator", metavar="NAME", help="Which operator's key signs.")(function)
+
+
+def usage(code: str, message: str, fix: str) -> InalphaError:
+    return InalphaError(code, message, fix, exit_code=EXIT_USAGE)
+
+
+def parse_duration(text: str) -> int:
+    """Seconds of `90s`, `15m`, `12h`, `30d`."""
+    match = _DURATION.match(text)
+    if match is None or int(match[1]) == 0:
+        raise usage("DURATION", f"{text!r} is no duration.", "Write 90s, 15m, 12h or 30d.")
+    return int(match[1]) * _SECONDS[match[2]]

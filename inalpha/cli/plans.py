@@ -1,4 +1,4 @@
-"""`plan`: list, show, approve, reject."""
+"""`plan`: create, list, show, approve, reject."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
-from inalpha.cli.client import Commitment, gate, reading, send, unlock
+from inalpha.cli.client import Commitment, gate, reading, send, unlock, unlock_agent
 from inalpha.cli.main import home_of
-from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.options import home_option, json_option, parse_duration, signing_options
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.propose import approve_plan, book_for, propose
 from inalpha.daemon.presence import require
 from inalpha.execution.plans import plan_digest
+from inalpha.execution.proposed import Target
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_USAGE, InalphaError, IntegrityError
 
@@ -77,6 +79,54 @@ def list_(
 
 
 @plan.command()
+@click.option("--symbol", required=True)
+@click.option("--side", required=True, type=click.Choice(["buy", "sell"]))
+@click.option("--quantity", required=True, metavar="Q")
+@click.option("--limit", metavar="P", help="A limit order; else the market's next open.")
+@click.option("--rationale", required=True, help="Why: the person who decides reads it.")
+@click.option("--account", metavar="NAME", help="The account's owner (default: the signer).")
+@click.option("--reduce-only", is_flag=True, help="Only ever make the position smaller.")
+@click.option("--expires", default="5m", show_default=True, help="How long it waits for its approval.")
+@click.option("--agent", metavar="NAME", help="Propose with this agent's key.")
+@signing_options
+@home_option
+@json_option
+@click.pass_context
+def create(
+    ctx: click.Context,
+    symbol: str,
+    side: str,
+    quantity: str,
+    limit: str | None,
+    rationale: str,
+    account: str | None,
+    reduce_only: bool,
+    expires: str,
+    agent: str | None,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """Propose one order in the book of the symbol's run; it works once a person approves it."""
+    home = home_of(ctx, home_override)
+    require(home)
+    who = unlock_agent(home, agent) if agent else unlock(home, operator, passphrase_file)
+
+    def order(book: Target, commit: str, expires_us: int) -> dict[str, Any]:
+        return book.body(side, quantity, limit, commit, expires_us, reduce_only=reduce_only)
+
+    run = book_for(home, who, account, symbol)
+    found = propose(home, who, run, order, rationale, parse_duration(expires))
+    assert found is not None
+    if as_json:
+        emit_json({name: found[name] for name in ("plan", "run", "plan_sha256")} | {"state": "pending"})
+    else:
+        click.echo(f"{found['plan']}  pending in the book of {found['run']}")
+        click.echo(f"decide it: inalpha plan show {found['plan']}")
+
+
+@plan.command()
 @click.argument("name", metavar="PLAN")
 @home_option
 @json_option
@@ -98,7 +148,7 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
         f"  {card['side'].upper()} {card['quantity']} {plain(card['symbol'])} {price}  held {card['held']}"
     )
     click.echo(f"  why   “{plain(card['rationale'] or 'missing')}”")
-    click.echo(f"  from  {card['run'] or card['proposed_by']}, created {iso(card['created_ts'])}")
+    click.echo(f"  from  {_proposer(card)}, created {iso(card['created_ts'])}")
     for check in card["risk"]:
         told = f"{check['rule']} {check['measured']} / {check['limit']}" if check["rule"] else ""
         click.echo(f"  risk  {check['result']} {told}".rstrip())
@@ -125,13 +175,17 @@ def approve(
     home = home_of(ctx, home_override)
     require(home)
     digest = _own_digest(ctx, home_override, name)
-    who = unlock(home, operator, passphrase_file)
-    note = gate(home, who, "plan.approve", {"plan": name, "plan_sha256": digest})
-    found = send(home, "plan.approve", {"plan": name, "plan_sha256": digest, "gate": note}, who)
+    found = approve_plan(home, unlock(home, operator, passphrase_file), name, digest)
     if as_json:
         emit_json(found)
     else:
         click.echo(f"{name}  approved, {found['order']} works from the next bar")
+
+
+def _proposer(card: dict[str, Any]) -> str:
+    """A plan's run speaks for its strategy; whoever else proposes one is named."""
+    run = str(card["run"])
+    return run if card["intent"] is not None else f"{card['proposed_by']} in the book of {run}"
 
 
 def _own_digest(ctx: click.Context, home_override: str | None, name: str) -> str:

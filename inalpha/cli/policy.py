@@ -13,9 +13,8 @@ from inalpha.audit.schema import TWO_PERSON, gate_role, gate_subjects, proposal_
 from inalpha.bus.command import SLOT_COMMANDS
 from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.main import home_of
-from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.options import home_option, json_option, parse_duration, signing_options
 from inalpha.cli.output import emit_json, iso, plain, table
-from inalpha.cli.runs import parse_duration
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_USAGE, InalphaError

@@ -17,8 +17,9 @@ from inalpha.cli.candidates import read_evidence
 from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
-from inalpha.cli.options import home_option, json_option, signing_options
+from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.propose import flatten
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
 from inalpha.execution.mandates import mandate, mandate_digest
@@ -29,31 +30,16 @@ from inalpha.market.feedspec import FeedSpec, split_feed
 from inalpha.market.sources.sim import SimMarket, parse_sim
 from inalpha.market.timeframes import parse_timeframe
 from inalpha.model.bar import utc_from_ns
-from inalpha.model.errors import EXIT_PENDING, EXIT_USAGE, InalphaError, Refused
+from inalpha.model.errors import EXIT_PENDING, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
 from inalpha.risk.rules import load_rules
 from inalpha.strategy.params import BadParam, merge_params
 
-_DURATION = re.compile(r"(\d+)([smhd])\Z")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
 
 @click.group()
 def run() -> None:
     """Runs: one promoted candidate on one market, inside a signed mandate."""
-
-
-def usage(code: str, message: str, fix: str) -> InalphaError:
-    return InalphaError(code, message, fix, exit_code=EXIT_USAGE)
-
-
-def parse_duration(text: str) -> int:
-    """Seconds of `90s`, `15m`, `12h`, `30d`."""
-    match = _DURATION.match(text)
-    if match is None or int(match[1]) == 0:
-        raise usage("DURATION", f"{text!r} is no duration.", "Write 90s, 15m, 12h or 30d.")
-    return int(match[1]) * _SECONDS[match[2]]
 
 
 def parse_params(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -365,14 +351,33 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
 
 @run.command()
 @click.argument("name", metavar="RUN")
+@click.option("--flatten", "flattens", is_flag=True, help="Also close its position: a plan, signed at once.")
+@signing_options
 @home_option
 @json_option
 @click.pass_context
-def stop(ctx: click.Context, name: str, home_override: str | None, as_json: bool) -> None:
-    """End a run; its position stays open. Needs no key."""
+def stop(
+    ctx: click.Context,
+    name: str,
+    flattens: bool,
+    operator: str | None,
+    passphrase_file: str | None,
+    home_override: str | None,
+    as_json: bool,
+) -> None:
+    """End a run; its position stays open unless --flatten. Without it no key is needed."""
     home = home_of(ctx, home_override)
+    who = unlock(home, operator, passphrase_file) if flattens else None
     found = send(home, "stop", {"run": name, "user": getpass.getuser()})
-    emit_json(found) if as_json else click.echo(f"{name}  stopped")
+    closing = flatten(home, who, name) if who is not None else None
+    if as_json:
+        emit_json({**found, "flatten": closing} if flattens else found)
+        return
+    click.echo(f"{name}  stopped")
+    if closing is not None:
+        click.echo(f"{closing['plan']}  approved, {closing['order']} closes the position at the next bar")
+    elif flattens:
+        click.echo(f"{name}  holds nothing")
 
 
 @run.command()

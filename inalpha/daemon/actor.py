@@ -173,7 +173,7 @@ class RunActor:
             raise Refused("RUN_BUSY", f"{self.run} is inside a step.", "Try again in a moment.") from error
         try:
             kernel = self.kernel
-            if kernel is None or kernel.last_bar is None or self.ended:
+            if kernel is None or kernel.last_bar is None or self.closed:
                 raise Refused("RUN_BUSY", f"{self.run} is not trading now.", "Look at: inalpha run list")
             head = kernel.head
 

@@ -329,6 +329,7 @@ COMMANDS: dict[str, Handler] = {
     "candidate.revoke": _decide_candidate("revoke"),
     "run.start": start_run,
     "stop": stop_run,
+    "plan.create": plans.create,
     "plan.approve": plans.approve,
     "plan.reject": plans.reject,
     "halt": set_halt,

@@ -19,7 +19,7 @@ from inalpha.model.errors import EXIT_REFUSED, InalphaError
 from inalpha.model.home import Home
 
 # What an agent's key may ask; everything else is refused to it, whatever it signs.
-PROPOSER_COMMANDS = frozenset({"candidate.submit"})
+PROPOSER_COMMANDS = frozenset({"candidate.submit", "plan.create"})
 # What the seed on paper may ask: a new key for an owner who lost his.
 RECOVERY_COMMANDS = frozenset({"key.enrol", "key.revoke"})
 FOLD_S = 60.0

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from inalpha.daemon.call import Body, Call
 from inalpha.daemon.record import DAEMON, RISK, write_risk
-from inalpha.execution import plans
+from inalpha.execution import plans, proposed
+from inalpha.kernel.costs import notional_e8
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
+from inalpha.model.money import text_from_e8
 from inalpha.model.risk import AccountContext, Refusal
 from inalpha.model.states import HaltState
+from inalpha.risk.controls.base import reference_ticks
 
 if TYPE_CHECKING:
     from inalpha.daemon.actor import RunActor
@@ -46,18 +49,61 @@ def _require_no_newer_halt(halt: HaltState, actor: RunActor, context: AccountCon
         raise Refused(halt.value, f"{actor.run} is {halt.value}.", "Resume it first.")
 
 
-def _intent_in_run(row: dict[str, Any]) -> str:
-    intent = str(row["intent"])
-    return intent.partition(":")[2]
+def _name_in_kernel(row: dict[str, Any]) -> str:
+    """The order's id inside its run: the strategy's `<bar>:<n>`, or the plan's name where it has none."""
+    return str(row["plan"]) if row["intent"] is None else str(row["intent"]).partition(":")[2]
 
 
 async def _actor_of(office: Office, plan: str) -> RunActor:
     row = await office.write(lambda txn: _row(txn, plan))
     actor = office.actors.get(row["run"] or "")
-    if actor is None or actor.ended:
+    if actor is None or actor.closed or (actor.ended and row["intent"] is not None):
         _require_pending(row, 0)
         raise Refused("NO_RUN", f"{plan} belongs to no live run.", "Nothing can execute it any more.")
     return actor
+
+
+async def create(office: Office, call: Call) -> Body:
+    """An order that a person or an agent proposes in the book of a run; risk advises, a person decides.
+
+    body: the plan's, whole, as its proposer wrote it and an agent signed it.
+    """
+    wanted, principal, note = call.mapping("body"), call.principal, call.optional("proposal", 16_000)
+    rationale, salt, commit = call.text("rationale"), call.salt(), call.text("rationale_commit")
+    if not rationale.strip() or wanted.get("rationale_commit") != commit:
+        raise Refused("RATIONALE", "a plan needs its rationale.", "--rationale TEXT")
+    actor = office.actors.get(str(wanted.get("run")))
+    if actor is None or actor.closed:
+        raise Refused("NO_RUN", f"{wanted.get('run')} gets no more bars.", "inalpha run list")
+    body: Body = {}
+
+    def make(txn: Txn, kernel: Kernel, context: AccountContext) -> CommandResult:
+        book = proposed.target(txn.conn, actor.run)
+        expires = wanted.get("expires")
+        if type(expires) is not int or not 0 < expires - txn.now_us <= proposed.MAX_LIFE_S * 10**6:
+            raise Refused("BAD_EXPIRES", f"a plan waits at most {proposed.MAX_LIFE_S} s.", "--expires 300")
+        if not (book.is_live or wanted.get("reduce_only") is True):
+            raise Refused("RUN_ENDED", f"{actor.run} has ended: it can only close.", "--reduce-only")
+        book.order(wanted, "")
+        txn.keep_text(commit, salt, rationale)
+        plan = plans.create_plan(txn, wanted, principal, proposal=note)
+        order = book.order(wanted, plan)
+        result = kernel.command(Command("plan", actor.clock_ns(), actor=principal, order=order), context)
+        close_ticks = kernel.last_bar.close_ticks if kernel.last_bar is not None else 0
+        worth = notional_e8(book.instrument, reference_ticks(order, close_ticks), order.quantity_lots)
+        body.update(plan=plan, run=actor.run, plan_sha256=plans.plan_digest(wanted), outcome="pending")
+        if result.accepted:
+            write_risk(txn, plan, actor.plan.facts.rules_sha256, None, text_from_e8(worth))
+        else:
+            refusal = _reject_by_risk(txn, actor, plan, result)
+            body.update(outcome="rejected", code=refusal.code, message=refusal.message)
+        call.seal(txn, body)
+        return result
+
+    await actor.command(make, ("plan", [actor.run]))
+    if body["outcome"] == "rejected":
+        raise Refused(body["code"], f"{body['plan']} was refused: {body['message']}", "Nothing was ordered.")
+    return body
 
 
 async def approve(office: Office, call: Call) -> Body:
@@ -81,15 +127,14 @@ async def approve(office: Office, call: Call) -> Body:
         _require_no_newer_halt(office.halt_now(txn, actor.account, actor.run), actor, context)
         if actor.has_newer_limits(txn):
             raise Refused("LIMITS_CHANGED", f"the limits of {actor.run} have just changed.", "Try again.")
-        command = Command("approve", actor.clock_ns(), intent=_intent_in_run(row), actor=principal)
+        command = Command("approve", actor.clock_ns(), intent=_name_in_kernel(row), actor=principal)
         result = kernel.command(command, context)
         if result.accepted:
             order = plans.approve_and_execute(txn, plan, principal, gate)
             body.update(plan=plan, outcome="working", order=order, approved_by=principal)
         else:
-            _reject_by_risk(txn, actor, row, result)
-            first = result.refusals[0].message if result.refusals else result.code
-            body.update(plan=plan, outcome="rejected", code=result.code, message=first)
+            refusal = _reject_by_risk(txn, actor, plan, result)
+            body.update(plan=plan, outcome="rejected", code=refusal.code, message=refusal.message)
         call.seal(txn, body)
         _require_no_newer_halt(office.halt_at_commit(txn, actor.account, actor.run), actor, context)
         return result
@@ -100,14 +145,15 @@ async def approve(office: Office, call: Call) -> Body:
     return body
 
 
-def _reject_by_risk(txn: Txn, actor: RunActor, row: dict[str, Any], result: CommandResult) -> None:
+def _reject_by_risk(txn: Txn, actor: RunActor, plan: str, result: CommandResult) -> Refusal:
     refusal = (
         result.refusals[0]
         if result.refusals
         else Refusal(result.code, "exchange", None, None, "", result.code.lower(), result.code)
     )
-    write_risk(txn, row["plan"], actor.plan.facts.rules_sha256, refusal)
-    plans.reject_plan(txn, row["plan"], RISK, refusal.code)
+    write_risk(txn, plan, actor.plan.facts.rules_sha256, refusal)
+    plans.reject_plan(txn, plan, RISK, refusal.code)
+    return refusal
 
 
 async def reject(office: Office, call: Call) -> Body:
@@ -127,7 +173,7 @@ async def reject(office: Office, call: Call) -> Body:
         txn.keep_text(commit, salt, reason)
         plans.reject_plan(txn, plan, principal, "OPERATOR", reason_commit=commit, gate=gate)
         command = Command(
-            "reject", actor.clock_ns(), intent=_intent_in_run(row), actor=principal, code="OPERATOR"
+            "reject", actor.clock_ns(), intent=_name_in_kernel(row), actor=principal, code="OPERATOR"
         )
         call.seal(txn, body)
         return kernel.command(command, context)
@@ -145,7 +191,7 @@ async def expire_due(office: Office, now_us: int) -> None:
 
     for plan, run in await office.write(job):
         actor = office.actors.get(run)
-        if actor is None or actor.ended:
+        if actor is None or actor.closed:
             continue
 
         def make(
@@ -155,7 +201,7 @@ async def expire_due(office: Office, now_us: int) -> None:
             if row["state"] != "pending":
                 return None
             plans.expire_plan(txn, plan)
-            command = Command("expire", clock.clock_ns(), intent=_intent_in_run(row), actor=DAEMON)
+            command = Command("expire", clock.clock_ns(), intent=_name_in_kernel(row), actor=DAEMON)
             return kernel.command(command, context)
 
         try:

@@ -104,9 +104,17 @@ def intent_id(run: str, intent: str) -> str:
     return f"{run}:{intent}"
 
 
+def _order(txn: Txn, facts: RunFacts, name: str, child: str | None) -> tuple[str, str] | None:
+    """(plan, order) of what the kernel calls `<bar>:<n>`, or by its plan where no strategy asked for it."""
+    if ":" in name:
+        return lines.order_of_intent(txn.conn, intent_id(facts.run, name), child)
+    order = lines.order_of(txn.conn, name, child)
+    return None if order is None else (name, order)
+
+
 def _write_fills(txn: Txn, facts: RunFacts, fills: Sequence[Fill]) -> None:
     for fill in fills:
-        found = lines.order_of_intent(txn.conn, intent_id(facts.run, fill.intent), fill.child)
+        found = _order(txn, facts, fill.intent, fill.child)
         if found is None:
             raise IntegrityError("NO_ORDER", f"the fill of {fill.intent} has no order.", "Verify the ledger.")
         lines.record_fill(
@@ -125,8 +133,7 @@ def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
     """A working order ends with order.end, a plan that still waited with plan.cancel; a plan that a
     person, risk or the clock has just ended has its line already."""
     for end in ends:
-        intent = intent_id(facts.run, end.intent)
-        found = lines.order_of_intent(txn.conn, intent, end.child)
+        found = _order(txn, facts, end.intent, end.child)
         if end.state is OrderState.FILLED:
             # Its fills say so, except of one that was clamped to the position (M17): the rest ends here.
             if found is not None and lines.is_working(txn.conn, found[1]):
@@ -135,7 +142,10 @@ def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
         if found is not None:
             lines.end_order(txn, found[1], end.state.value, end.code or None)
             continue
-        row = txn.conn.execute("SELECT plan, state FROM plan WHERE intent = ?", (intent,)).fetchone()
+        row = txn.conn.execute(
+            "SELECT plan, state FROM plan WHERE intent = ? OR plan = ?",
+            (intent_id(facts.run, end.intent), end.intent),
+        ).fetchone()
         if row is not None and row[1] == "pending":
             plans.cancel_plan(txn, row[0], DAEMON, end.code or "stop")
 

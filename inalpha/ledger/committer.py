@@ -266,6 +266,7 @@ class Committer:
 
     def _follow(self, done: list[Txn]) -> None:
         """Files that follow a COMMIT: the log key's new name, erased texts, the head, a checkpoint."""
+        grown = False
         try:
             if any(txn.rotated for txn in done):
                 os.replace(self.home / "log.key.next", self.home / "log.key")
@@ -276,18 +277,19 @@ class Committer:
             if erased:
                 self._blobs.executemany("DELETE FROM blob WHERE name = ?", erased)
                 self._blobs.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            if not any(txn.leaves for txn in done):
-                return
-            self.size, self.root = self._tree.size, self._tree.root()
-            self._head.write(Head(self.size, self.root))
-            if self._dirty_since is None:
-                self._dirty_since = time.monotonic()
+            grown = any(txn.leaves for txn in done)
+            if grown:
+                self.size, self.root = self._tree.size, self._tree.root()
+                self._head.write(Head(self.size, self.root))
+                if self._dirty_since is None:
+                    self._dirty_since = time.monotonic()
+            # Also after jobs that only read: those that come often would leave no time to do it in between.
             self.sync_head(force=any(txn.publish for txn in done))
         except (OSError, sqlite3.Error) as error:
             # The transaction stands; what could not follow it does after the restart.
             self.latched = True
             sys.stderr.write(f"ledger latched after commit: {error}\n")
-        if self.on_commit is not None:
+        if grown and self.on_commit is not None:
             try:
                 self.on_commit(self.size, self.root)
             except Exception as error:  # the listener's fault must not undo what is committed

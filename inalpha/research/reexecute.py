@@ -257,6 +257,8 @@ def _verdicts(record: RunRecord, refused: set[tuple[str, str]]) -> list[tuple[in
             elif kind in ("reject", "expire", "cancel"):
                 pending.pop(intent, None)
                 found.append((bar, f"the plan of {intent} ended by {kind}"))
+            elif kind == "plan":
+                found.append((bar, "somebody proposed an order"))
             elif kind == "limits":
                 found.append((bar, "other limits came into force"))
             elif kind in ("halt", "resume", "stop"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from support.ledger_story import ACCOUNT, Story
 
+from inalpha.audit.checkpoint import parse_note
 from inalpha.audit.verify import verify
 from inalpha.ledger import committer
 from inalpha.ledger.readers import lines, open_reader, size
@@ -176,3 +178,17 @@ def test_a_gate_in_a_group_is_checked_against_what_is_committed(story: Story) ->
     codes = [getattr(future.exception(10), "code", None) for future in futures]
     assert codes == [None, "GATE_BASE", None, "GATE_REPLAYED"]
     assert verify(story.home).passed
+
+
+def test_the_signed_head_follows_while_readers_keep_the_writer_busy(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within its second, as a proof waits for it; an idle moment may never come."""
+    now = [time.monotonic()]
+    monkeypatch.setattr(committer.time, "monotonic", lambda: now[0])
+    story.do(note)
+    size = story.ledger.size
+    for _ in range(30):
+        now[0] += 0.1
+        story.do(lambda txn: None)
+    assert parse_note((story.home / "head.checkpoint").read_bytes()).size == size
