@@ -46,6 +46,7 @@ BY_SPEAKER = {
     "NO_ORDER": {4, 6},  # asked for, or missing in the record
     "NO_PLAN": {1, 4},
     "PLAN_DIGEST_MISMATCH": {4, 6},  # of what was signed, or of the stored body
+    "RATIONALE": {2, 4},  # the command line, or the daemon
     "RUN_STATE": {1, 4},
 }
 
