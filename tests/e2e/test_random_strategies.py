@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.genomes import GENOME, backtest, bars_of, spec_of, write_bars
@@ -12,6 +14,7 @@ from support.installation import Installation
 
 from inalpha.kernel.replay import rebuild
 from inalpha.kernel.spec import RunSpec
+from inalpha.ledger.readers import read_texts
 from inalpha.risk.engine import RiskEngine
 from inalpha.risk.guard import PositionGuard
 from inalpha.risk.rules import default_rules, load_rules
@@ -29,6 +32,8 @@ repeated_execution = {entries = 10000}
 daily_loss = {pct = 100}
 drawdown = {pct = 100}
 """
+
+COMMITMENT = re.compile(r'"([0-9a-f]{64})"')
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +77,14 @@ def paper(home: Installation, candidate: str, seeds: range, folder: Path) -> dic
     return runs
 
 
-def journal(home: Installation, run: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in home("run", "log", run, "--json").splitlines()]
+def journal(home: Installation, run: str) -> list[dict[str, Any]]:
+    """With the words behind the commitments that stand for a strategy's reasons."""
+    entries = [json.loads(line) for line in home("run", "log", run, "--json").splitlines()]
+    words = read_texts(home.home, set(COMMITMENT.findall(json.dumps([entry["output"] for entry in entries]))))
+    for entry in entries:
+        told = COMMITMENT.sub(lambda found: json.dumps(words[found[1]]), json.dumps(entry["output"]))
+        entry["output"] = json.loads(told)
+    return entries
 
 
 def check(home: Installation, run: str, seed: int, folder: Path, sandbox: LocalSandbox) -> int:
