@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from inalpha.daemon.call import Call
 from inalpha.daemon.commands import handle
 from inalpha.daemon.office import Office
 from inalpha.ledger.readers import open_reader
-from inalpha.ledger.txn import Txn
 from inalpha.model.errors import EXIT_REFUSED, InalphaError
 from inalpha.model.home import Home
 
@@ -22,7 +20,6 @@ from inalpha.model.home import Home
 PROPOSER_COMMANDS = frozenset({"candidate.submit", "plan.create"})
 # What the seed on paper may ask: a new key for an owner who lost his.
 RECOVERY_COMMANDS = frozenset({"key.enrol", "key.revoke"})
-FOLD_S = 60.0
 
 
 class KeyRing:
@@ -62,7 +59,6 @@ class Desk:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._open: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._refused: dict[tuple[str, str, str], tuple[float, int]] = {}
 
     async def handle(self, command: Command) -> dict[str, Any]:
         """The reply's data. Raises InalphaError; an unexpected error becomes INTERNAL and is logged."""
@@ -90,7 +86,7 @@ class Desk:
             found = await handle(self._office, call)
         except InalphaError as error:
             if error.exit_code == EXIT_REFUSED:
-                await self._record(error.code, command)
+                await self._office.refusals.record(error.code, command.cmd, command.principal)
                 log("refused", "warning", command=command.cmd, principal=command.principal, code=error.code)
             raise
         except Exception as error:
@@ -100,20 +96,3 @@ class Desk:
             ) from error
         log(f"command {command.cmd} {command.id}", principal=command.principal)
         return found
-
-    async def _record(self, code: str, command: Command) -> None:
-        """One refusal line; equal ones fold into a count a minute."""
-        key = (code, command.cmd, command.principal)
-        now = time.monotonic()
-        since, count = self._refused.get(key, (0.0, 0))
-        if since and now - since < FOLD_S:
-            self._refused[key] = (since, count + 1)
-            return
-        self._refused[key] = (now, 0)
-        principal = command.principal if not command.principal.startswith("slot:") else "system:daemon"
-
-        def job(txn: Txn) -> None:
-            data = {"code": code, "command": command.cmd, "count": count + 1, "principal": principal}
-            txn.line("refusal", "system:daemon", data)
-
-        await self._office.write(job)

@@ -16,6 +16,7 @@ from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
 from inalpha.daemon.outbox import LINES, Notice, Outbox
 from inalpha.daemon.record import RISK, RunFacts
+from inalpha.daemon.refusals import Refusals
 from inalpha.daemon.runplan import RunPlan
 from inalpha.execution import waivers
 from inalpha.execution.waivers import Waiver
@@ -52,6 +53,7 @@ class Office:
         self.link: RunnerLink = RunnerLink()
         self.stopping = False
         self.outbox = Outbox()
+        self.refusals = Refusals(self)
         self._tasks: set[asyncio.Task[Any]] = set()
         self.fatal: Callable[[Exception], None] = lambda error: None
 
@@ -90,10 +92,11 @@ class Office:
         await self.write(lambda txn: self.accounts.fold(txn.conn, lambda a: self.rules_in_force(txn, a)))
 
     async def quiesce(self) -> None:
-        """Let every run finish the step it is in, then end its task."""
+        """Let every run finish the step it is in, then end its task; what is counted is told."""
         for actor in self.actors.values():
             async with actor.lock:
                 await actor.quiesce()
+        await self.refusals.tell(everything=True)
 
     # Runs.
 
@@ -397,4 +400,5 @@ class Office:
                     await actor.end("mandate_expired")
             await self.end_unwaived(now_us)
             await expire_due(self, now_us)
+            await self.refusals.tell()
             await asyncio.sleep(0.25)
