@@ -226,7 +226,8 @@ class Committer:
                 conn.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
-                if disk.is_latching(error):
+                # What is in memory follows a job that succeeded, not the COMMIT: it is ahead of the ledger now.
+                if disk.is_latching(error) or group.done:
                     self.latched = True
                     raise disk.disk_failed("written", error) from error
                 raise
@@ -331,12 +332,13 @@ class Group:
         self.held = ExitStack()
         self._conn = conn
         self._begin = begin
+        self._is_torn = False
 
     def attempt(self, job: Callable[[Txn], T]) -> T:
         """Run a job after those before it. What it raises is undone alone; see `is_lost` for when it cannot be."""
-        conn, first = self._conn, not self.done
+        first = not self.done
         if not first:
-            conn.execute("SAVEPOINT job")
+            self._execute("SAVEPOINT job")
         txn = self._begin(None if first else self.done[-1])
         with ExitStack() as locks:
             locks.push(txn.held)
@@ -347,18 +349,27 @@ class Group:
                     self.is_open = False
                     self.held.push(locks.pop_all())
                 elif not self.is_lost(error):
-                    conn.execute("ROLLBACK TO job")
-                    conn.execute("RELEASE job")
+                    self._execute("ROLLBACK TO job")
+                    self._execute("RELEASE job")
                 raise
-            if not first:
-                conn.execute("RELEASE job")
             self.done.append(txn)
             self.held.push(locks.pop_all())
+        if not first:
+            self._execute("RELEASE job")
         return value
+
+    def _execute(self, sql: str) -> None:
+        """A savepoint that does not begin or end leaves the jobs of the group in one piece, good or bad."""
+        try:
+            self._conn.execute(sql)
+        except sqlite3.Error:
+            self._is_torn = True
+            raise
 
     def is_lost(self, error: BaseException) -> bool:
         """Whether the error of one job takes the others with it: the disk failed, or SQLite gave up the transaction."""
-        return disk.is_latching(error) or (bool(self.done) and not self._conn.in_transaction)
+        gone = bool(self.done) and not self._conn.in_transaction
+        return gone or self._is_torn or disk.is_latching(error)
 
 
 def _halt_for_clock(behind_us: int) -> Callable[[Txn], None]:

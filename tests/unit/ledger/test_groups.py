@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import sqlite3
 import threading
 import time
@@ -11,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.ledger_story import ACCOUNT, Story
 
 from inalpha.audit.checkpoint import parse_note
 from inalpha.audit.verify import verify
+from inalpha.execution import lines as lines_of
 from inalpha.ledger import committer
 from inalpha.ledger.readers import lines, open_reader, size
 from inalpha.ledger.txn import Txn
@@ -192,3 +197,102 @@ def test_the_signed_head_follows_while_readers_keep_the_writer_busy(
         now[0] += 0.1
         story.do(lambda txn: None)
     assert parse_note((story.home / "head.checkpoint").read_bytes()).size == size
+
+
+def busy(*_: Any) -> None:
+    error = sqlite3.OperationalError("database is locked")
+    error.sqlite_errorname = "SQLITE_BUSY"
+    raise error
+
+
+def no_memory(txn: Txn) -> None:
+    """SQLite gives up the whole transaction, as where it finds no memory."""
+    txn.conn.execute("ROLLBACK")
+    raise MemoryError
+
+
+def leaves_a_statement(txn: Txn) -> object:
+    """A savepoint does not end while a statement that writes stands open."""
+    statement = txn.conn.execute("INSERT INTO meta VALUES ('a', '1'), ('b', '2') RETURNING key")
+    return statement, next(statement)
+
+
+@pytest.mark.parametrize("how", ["texts are locked", "transaction gone", "savepoint stays open"])
+def test_a_group_that_is_lost_ends_the_writer_whatever_the_cause(
+    story: Story, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """What its jobs did in memory, such as a resume, is undone by a restart alone."""
+    memory: list[int] = []
+
+    def done(txn: Txn) -> None:
+        memory.append(note(txn))
+        txn.commit_text("text")
+
+    if how == "texts are locked":
+        monkeypatch.setattr(committer, "store", busy)
+    last = {"transaction gone": no_memory, "savepoint stays open": leaves_a_statement}.get(how, note)
+    before = story.ledger.size
+    futures = together(story, [done, last])
+    codes = [getattr(future.exception(10), "code", None) for future in futures]
+    assert memory and codes == ["LEDGER_LATCHED"] * 2
+    assert story.ledger.latched
+    assert size(open_reader(story.home)) == before
+    story.ledger.abandon()
+    story.open()
+    story.do(note)
+    assert verify(story.home).passed
+
+
+OPENING = ("ledger.genesis", "key.rotate", "epoch.open")
+ACTS = st.lists(st.tuples(st.sampled_from(["note", "halt", "row", "cash"]), st.booleans()), max_size=12)
+
+
+def act(number: int, word: str, fails: bool) -> Callable[[Txn], Any]:
+    """A job of some lines and rows; whether it raises after them."""
+
+    def job(txn: Txn) -> int:
+        if word == "note":
+            note(txn, f"N{number}")
+        elif word == "halt":
+            held = txn.conn.execute("SELECT count(*) FROM halt").fetchone()[0]
+            commit = hmac.new(b"s" * 32, b"why", hashlib.sha256).hexdigest()
+            txn.keep_text(commit, b"s" * 32, "why")
+            data = {"account": None, "reason_commit": commit, "run": None, "scope": "all"}
+            txn.line("halt.set", "system:daemon", {**data, "state": ["REDUCING", "HALTED"][held % 2]})
+        elif word == "cash":
+            lines_of.record_snapshot(txn, ACCOUNT)
+        txn.conn.execute("INSERT OR REPLACE INTO meta VALUES ('acts', ?)", (str(txn.tail.size),))
+        if fails:
+            raise ValueError(number)
+        return txn.tail.size
+
+    return job
+
+
+@settings(max_examples=12, deadline=None)
+@given(ACTS)
+def test_jobs_done_together_leave_what_they_leave_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, bool]]
+) -> None:
+    left = []
+    for is_together in (False, True):
+        story = Story(tmp_path_factory.mktemp("home") / "home").create()
+        jobs = [act(number, word, fails) for number, (word, fails) in enumerate(acts)]
+        if is_together:
+            futures = together(story, jobs)
+        else:
+            futures = []
+            for job in jobs:
+                futures.append(story.ledger.submit(job))
+                futures[-1].exception(10)
+        told = [repr(future.exception(10) or future.result()) for future in futures]
+        reader = open_reader(story.home)
+        said = [(event.kind, event.data) for event in lines(reader) if event.kind not in OPENING]
+        tables = [reader.execute(f"SELECT * FROM {name}").fetchall() for name in ("halt", "account")]
+        rows = reader.execute("SELECT value FROM meta WHERE key IN ('acts', 'epoch') ORDER BY key").fetchall()
+        reader.close()
+        story.close()
+        assert verify(story.home).passed
+        timeless = [[row[:2] for row in table] for table in tables]
+        left.append((told, said, timeless, rows))
+    assert left[0] == left[1]
