@@ -71,7 +71,7 @@ class _Opening:
         self.known = known
         self.tree = merkle.Tree(lambda start, end: leaves_of(conn, start, end))
         self.scratch = create_scratch()
-        self.named = folded.load(home, self.scratch) if known is not None else set()
+        self.named = folded.load(home, self.scratch, known.sha256) if known is not None else set()
         self.trusted = dict([(known.size, known.root)] if known is not None else [])
 
     def chain(self) -> Chain:
@@ -107,7 +107,9 @@ class _Opening:
         if tree.size < longest:
             raise _damaged(tree.size, f"the head file knows {longest} lines; the tail is missing")
         event = event or read_event(entry)
-        _check_tail(entry, self.scratch, event.kind)
+        in_force = _check_tail(entry, self.scratch, event.kind)
+        if self.known is not None and self.known.vkey != in_force:
+            raise _damaged(self.known.size, "a key that is not in force vouches for what was folded")
         table = differing_table(self.conn, self.scratch)
         if table is not None:
             raise IntegrityError(
@@ -198,8 +200,8 @@ def nonces_of(gate: str | None, gate2: str | None, proposal: str | None) -> list
     return found + ([parse(proposal, PROPOSAL_HEADER).nonce] if proposal is not None else [])
 
 
-def _check_tail(entry: bytes, scratch: sqlite3.Connection, kind: str) -> None:
-    """The last line must be signed by the key that was current before it."""
+def _check_tail(entry: bytes, scratch: sqlite3.Connection, kind: str) -> str:
+    """The last line must be signed by the key that was current before it. Answers the one that is after it."""
     try:
         signed = parse_entry(entry)
     except EventError as error:
@@ -213,6 +215,7 @@ def _check_tail(entry: bytes, scratch: sqlite3.Connection, kind: str) -> None:
         before = signed.event.data["vkey"]
     if not verify_ed25519(parse_vkey(before).public, signed.text, signed.signature):
         raise _damaged(signed.event.seq, f"the {kind} line is not signed by the log key")
+    return str(signed.event.data["vkey"]) if kind == "key.rotate" else before
 
 
 def _vkey(path: Path, origin: str) -> str | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.ledger_story import Story, whole_story
 
-from inalpha.audit import merkle
+from inalpha.audit import keys, merkle
 from inalpha.audit.checkpoint import Checkpoint
 from inalpha.audit.head import SLOT, Head, encode_slot
 from inalpha.audit.notes import Signer, SigningKey
@@ -215,3 +217,84 @@ def test_a_tail_cut_below_the_copy_is_missed(tmp_path: Path, folding: list[int])
     )
     with pytest.raises(IntegrityError, match=f"line 5: {known.size} lines were folded before"):
         story.open()
+
+
+def enrich(*files: Path) -> None:
+    """What no line says, where the projections are read."""
+    for file in files:
+        conn = sqlite3.connect(file)
+        conn.execute("UPDATE account SET cash = '999999'")
+        conn.commit()
+        conn.close()
+
+
+def folded_story(home: Path) -> Story:
+    """A closed ledger with a copy beside it that the next start believes."""
+    story = whole_story(home)
+    story.close()
+    story.open()
+    story.close()
+    return story
+
+
+def test_a_copy_signed_by_a_key_that_was_in_force_once_is_not_believed(
+    tmp_path: Path, folding: list[int]
+) -> None:
+    """A stolen key is worth nothing after its rotation, also where the present one is called `.next` again."""
+    story = whole_story(tmp_path / "home")
+    home = story.home
+    stolen = (home / "log.key").read_bytes()
+    story.close()
+    story.open()
+    story.close()
+    enrich(home / "ledger.db", home / "folded.db")
+    (home / "log.key").rename(home / "log.key.next")
+    (home / "log.key").write_bytes(stolen)
+    (home / "log.key").chmod(0o600)
+    lines = (home / "folded.note").read_text().split("\n")
+    sha256 = hashlib.sha256((home / "folded.db").read_bytes()).hexdigest()
+    known = folded.Folded(int(lines[2]), folded.b64decode(lines[3]), sha256)
+    known.sign(home, keys.load_signer(home / "log.key", lines[1]))
+    with pytest.raises(IntegrityError, match="table account"):
+        story.open()
+
+
+@pytest.mark.parametrize("how", ["changed", "gone", "cut"])
+def test_a_copy_that_changes_while_it_is_read_is_not_believed(
+    tmp_path: Path, folding: list[int], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    story = folded_story(tmp_path / "home")
+    copy, load = story.home / "folded.db", folded.load
+    if how == "changed":
+        enrich(story.home / "ledger.db")
+
+    def swapped(*args: Any) -> Any:
+        if how == "changed":
+            enrich(copy)
+        elif how == "gone":
+            copy.unlink()
+        else:
+            copy.write_bytes(copy.read_bytes()[:5000])
+        return load(*args)
+
+    monkeypatch.setattr(folded, "load", swapped)
+    if how == "changed":
+        with pytest.raises(IntegrityError, match="table account"):
+            story.open()
+    else:
+        story.open()
+        story.close()
+
+
+def test_a_copy_of_another_ledger_or_of_an_older_day_does_no_harm(tmp_path: Path, folding: list[int]) -> None:
+    story, other = folded_story(tmp_path / "home"), folded_story(tmp_path / "other")
+    older = {name: (story.home / name).read_bytes() for name in ("folded.db", "folded.note")}
+    story.open()
+    story.close()
+    for source in (lambda name: older[name], lambda name: (other.home / name).read_bytes()):
+        for name in older:
+            (story.home / name).write_bytes(source(name))
+        story.open()
+        assert folding[-1] == 0
+        story.close()
+    assert verify(story.home).passed
