@@ -95,49 +95,28 @@ def test_an_agent_proposes_and_a_person_decides(installation: Installation, tmp_
     check(home, run, tmp_path)
 
 
-@pytest.mark.parametrize("restarts", [False, True])
-def test_flatten_closes_what_a_stopped_run_holds(
-    installation: Installation, tmp_path: Path, restarts: bool
+def test_a_proposal_survives_a_kill_and_closes_what_a_stopped_run_holds(
+    installation: Installation, tmp_path: Path
 ) -> None:
     home = installation
     run = start(home, tmp_path, HOLD)
-    if restarts:
-        home("run", "stop", run)
-        home.kill("daemon")
-        home.start()
-        until(lambda: home.json("run", "show", run)["watched"], what="the book again")
-        made = home.json(
-            "plan", "create", "--symbol", "FLAT", "--side", "sell", "--quantity", "5", "--reduce-only",
-            "--rationale", "close what is left",
-        )  # fmt: skip
-        home("plan", "approve", made["plan"])
-    else:
-        found = home.json("run", "stop", run, "--flatten")
-        assert found["flatten"]["outcome"] == "working"
+    asked = ("plan", "create", "--symbol", "FLAT", "--rationale", "of a mind", "--side")
+    brief = home.json(*asked, "buy", "--quantity", "1", "--expires", "1s")["plan"]
+    until(lambda: home.json("plan", "show", brief)["state"] == "expired", what="its expiry")
+    home("plan", "approve", brief, code=4)
+    home("run", "stop", run)
+    made = home.json(*asked, "sell", "--quantity", "5", "--reduce-only", "--expires", "1h")["plan"]
+    home.kill("daemon")
+    home.start()
+    until(lambda: home.json("run", "show", run)["watched"], what="the book again")
+    home("plan", "approve", made)
     until(lambda: home.json("run", "show", run)["position"] == "0", what="a flat book")
     assert fills(home) == [
         (run, "buy", "5", "in", "system:live_runner"), (run, "sell", "5", "proposal", "op:alice")
     ]  # fmt: skip
     until(lambda: not home.json("run", "show", run)["watched"], what="its end")
-    found = home("run", "stop", run, "--flatten", code=4)
-    check(home, run, tmp_path)
-
-
-def test_a_waiting_proposal_survives_a_kill_and_expires(installation: Installation, tmp_path: Path) -> None:
-    home = installation
-    run = start(home, tmp_path, QUIET)
-    asked = ("plan", "create", "--symbol", "FLAT", "--side", "buy", "--quantity", "3", "--rationale", "cheap")
-    kept = home.json(*asked, "--expires", "1h")["plan"]
-    home.kill("daemon")
-    home.start()
-    until(lambda: home.json("run", "show", run)["pid"], what="the run again")
-    home("plan", "approve", kept)
-    until(lambda: home.items("fills"), what="the fill")
-    brief = home.json(*asked, "--expires", "1s")["plan"]
-    until(lambda: home.json("plan", "show", brief)["state"] == "expired", what="its expiry")
-    home("plan", "approve", brief, code=4)
-    home("run", "stop", run)
-    check(home, run, tmp_path)
+    home("run", "stop", run, "--flatten", code=4)
+    home("audit", "verify")
 
 
 REFUSED = [
