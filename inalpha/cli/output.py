@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,15 +10,15 @@ from typing import NoReturn
 
 import click
 
+from inalpha.execution.rationale import HIDING
 from inalpha.model.errors import InalphaError
 
 SCHEMA = 1
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def plain(text: object) -> str:
     """Text that others wrote, unable to move the cursor or to hide: such characters become visible."""
-    return _UNSAFE.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text)).replace("\n", " ")
+    return HIDING.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text)).replace("\n", " ")
 
 
 def emit_json(body: dict[str, object]) -> None:

@@ -17,6 +17,7 @@ from inalpha.daemon.call import Body, Call
 from inalpha.daemon.witnessing import record
 from inalpha.execution import gates, waivers
 from inalpha.execution.mandates import mandate_digest
+from inalpha.execution.rationale import check_rationale
 from inalpha.ledger.fold import account_of
 from inalpha.ledger.txn import Txn
 from inalpha.market.feedspec import FeedSpec
@@ -64,6 +65,7 @@ async def submit_candidate(office: Office, call: Call) -> Body:
     candidate = f"cand-{sha256[:12]}"
     principal, bars = call.principal, call.optional("bars")
     commit, salt, rationale = call.text("rationale_commit"), call.salt(), call.text("rationale")
+    check_rationale(rationale, principal)
 
     def job(txn: Txn) -> Body:
         known = txn.conn.execute("SELECT state FROM candidate WHERE candidate = ?", (candidate,)).fetchone()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from inalpha.daemon.call import Body, Call
 from inalpha.daemon.record import DAEMON, RISK, write_risk
 from inalpha.execution import plans, proposed
+from inalpha.execution.rationale import check_rationale
 from inalpha.kernel.costs import notional_e8
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from inalpha.daemon.office import Office
 
 
+MOST_OPEN = 10  # proposals of one agent
+
+
 def _row(txn: Txn, plan: str) -> dict[str, Any]:
-    names = ("plan", "run", "account", "intent", "digest", "state", "decided_by", "expires")
+    names = ("plan", "run", "account", "intent", "digest", "state", "decided_by", "expires", "proposed_by")
     row = txn.conn.execute(f"SELECT {', '.join(names)} FROM plan WHERE plan = ?", (plan,)).fetchone()
     if row is None:
         raise Refused("UNKNOWN_PLAN", f"there is no plan {plan}.", "List them: inalpha plan list")
@@ -63,6 +67,24 @@ async def _actor_of(office: Office, plan: str) -> RunActor:
     return actor
 
 
+def _require_few_open(txn: Txn, principal: str) -> None:
+    """An agent cannot bury the person who decides, nor hold every replay for an hour."""
+    sql = "SELECT count(*), min(expires) FROM plan WHERE state = 'pending' AND proposed_by = ?"
+    count, first = txn.conn.execute(sql, (principal,)).fetchone()
+    if principal.startswith("agent:") and count >= MOST_OPEN:
+        wait_s = max(1, (first - txn.now_us) // 1_000_000)
+        raise Refused(
+            "RATE_LIMITED", f"{principal} has {count} open proposals.", "Wait for their decision.",
+            detail={"retry_after_s": wait_s},
+        )  # fmt: skip
+
+
+def _counts_no_more(txn: Txn, proposer: str) -> bool:
+    """Whether a plan came from an agent whose key was revoked since."""
+    sql = "SELECT 1 FROM key WHERE principal = ? AND revoked_after IS NULL"
+    return proposer.startswith("agent:") and txn.conn.execute(sql, (proposer,)).fetchone() is None
+
+
 async def create(office: Office, call: Call) -> Body:
     """An order that a person or an agent proposes in the book of a run; risk advises, a person decides.
 
@@ -70,8 +92,9 @@ async def create(office: Office, call: Call) -> Body:
     """
     wanted, principal, note = call.mapping("body"), call.principal, call.optional("proposal", 16_000)
     rationale, salt, commit = call.text("rationale"), call.salt(), call.text("rationale_commit")
-    if not rationale.strip() or wanted.get("rationale_commit") != commit:
-        raise Refused("RATIONALE", "a plan needs its rationale.", "--rationale TEXT")
+    check_rationale(rationale, principal)
+    if wanted.get("rationale_commit") != commit:
+        raise Refused("RATIONALE", "the body names another rationale.", "--rationale TEXT")
     actor = office.actors.get(str(wanted.get("run")))
     if actor is None or actor.closed:
         raise Refused("NO_RUN", f"{wanted.get('run')} gets no more bars.", "inalpha run list")
@@ -85,6 +108,7 @@ async def create(office: Office, call: Call) -> Body:
         if not (book.is_live or wanted.get("reduce_only") is True):
             raise Refused("RUN_ENDED", f"{actor.run} has ended: it can only close.", "--reduce-only")
         book.order(wanted, "")
+        _require_few_open(txn, principal)
         txn.keep_text(commit, salt, rationale)
         plan = plans.create_plan(txn, wanted, principal, proposal=note)
         order = book.order(wanted, plan)
@@ -116,6 +140,10 @@ async def approve(office: Office, call: Call) -> Body:
     def make(txn: Txn, kernel: Kernel, context: AccountContext) -> CommandResult:
         row = _row(txn, plan)
         _require_pending(row, txn.now_us)
+        if _counts_no_more(txn, row["proposed_by"]):
+            raise Refused(
+                "REVOKED", f"the key of {row['proposed_by']} counts no more.", "Propose it yourself."
+            )
         if digest != row["digest"]:
             raise Refused(
                 "PLAN_DIGEST_MISMATCH", f"{plan} is another plan than was signed.", "Read it again."
@@ -183,11 +211,15 @@ async def reject(office: Office, call: Call) -> Body:
 
 
 async def expire_due(office: Office, now_us: int) -> None:
-    """End every plan whose time has passed."""
+    """End every plan whose time has passed, or whose agent's key was revoked."""
 
     def job(txn: Txn) -> list[tuple[str, str]]:
-        query = "SELECT plan, run FROM plan WHERE state = 'pending' AND expires <= ? AND run IS NOT NULL"
-        return list(txn.conn.execute(query, (now_us,)))
+        query = "SELECT plan, run, expires, proposed_by FROM plan WHERE state = 'pending' AND run IS NOT NULL"
+        return [
+            (plan, run)
+            for plan, run, expires, proposer in txn.conn.execute(query)
+            if expires <= now_us or _counts_no_more(txn, proposer)
+        ]
 
     for plan, run in await office.write(job):
         actor = office.actors.get(run)
@@ -200,8 +232,13 @@ async def expire_due(office: Office, now_us: int) -> None:
             row = _row(txn, plan)
             if row["state"] != "pending":
                 return None
-            plans.expire_plan(txn, plan)
-            command = Command("expire", clock.clock_ns(), intent=_name_in_kernel(row), actor=DAEMON)
+            if _counts_no_more(txn, row["proposed_by"]):
+                plans.cancel_plan(txn, plan, DAEMON, "REVOKED")
+                kind, code = "cancel", "REVOKED"
+            else:
+                plans.expire_plan(txn, plan)
+                kind, code = "expire", ""
+            command = Command(kind, clock.clock_ns(), intent=_name_in_kernel(row), actor=DAEMON, code=code)
             return kernel.command(command, context)
 
         try:

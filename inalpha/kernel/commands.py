@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Command
 from inalpha.model.order import OrderState
-from inalpha.model.risk import AccountContext, Refusal, Stage
+from inalpha.model.risk import AccountContext, Refusal, RunView, Stage
 from inalpha.model.states import HaltState
 
 if TYPE_CHECKING:
@@ -34,6 +34,14 @@ def apply(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     return handler(kernel, command, context)
 
 
+def view_of(order: LiveOrder, view: RunView) -> RunView:
+    """What risk reads for an order. One from outside that only reduces is clamped when it fills, like the exits
+    that work already (M17): a bracket's legs do not stand in the way of a person who closes the position."""
+    if ":" in order.request.intent or not order.request.reduce_only:
+        return view
+    return replace(view, working=tuple(other for other in view.working if not other.reduce_only))
+
+
 def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     """A person signed: risk binds again with today's account, then the order works from this instant (M1)."""
     order = kernel.pending.pop(command.intent or "", None)
@@ -41,7 +49,7 @@ def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outco
         return Outcome(False, "UNKNOWN_ORDER")
     now = max(kernel.now_ns, command.at_ns)
     # A plan does not stand in its own way: neither as a waiting order nor as a request of the bar.
-    view = replace(kernel.view_at(context, now, order.plan_close_ticks), bar_requests=())
+    view = replace(view_of(order, kernel.view_at(context, now, order.plan_close_ticks)), bar_requests=())
     refusals = kernel.risk.check(order.request, view, Stage.BINDING)
     code = refusals[0].code if refusals else kernel.exchange.check_submit(order, view.bar.close_ticks)
     expires = order.request.expires_ns
@@ -127,7 +135,7 @@ def _plan(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     if order.id in kernel.pending or order.id in kernel.exchange.working:
         return Outcome(False, "DUPLICATE_INTENT")
     view = kernel.view_at(context, max(kernel.now_ns, command.at_ns), kernel.last_bar.close_ticks)
-    refusals = kernel.risk.check(order.request, view, Stage.ADVICE)
+    refusals = kernel.risk.check(order.request, view_of(order, view), Stage.ADVICE)
     if refusals:
         return Outcome(False, refusals[0].code, refusals)
     kernel.pending[order.id] = order

@@ -317,7 +317,7 @@ class Kernel:
             context,
             price_ticks,
         )
-        refusals = self.risk.check(order.request, view, Stage.FILL)
+        refusals = self.risk.check(order.request, commands.view_of(order, view), Stage.FILL)
         return refusals[0].code if refusals else ""
 
     def _context_input(self, context: AccountContext) -> str:

@@ -36,7 +36,7 @@ async def test_a_plan_is_approved_by_a_key_in_ssh_agent(
         home("agent", "add", "claude", "--operator", "bob")
         few = first_bars("GOOG-1d.csv", 320, tmp_path / "gate.csv")
         found = home.json("candidate", "submit", str(STRATEGIES / "fast_cross.py"), "--agent", "claude",
-                          "--rationale", "a test", "--bars", str(few))  # fmt: skip
+                          "--rationale", "a test of its sponsor", "--bars", str(few))  # fmt: skip
         home("candidate", "promote", found["candidate"], "--reason", "read it", "--operator", "bob")
         bars = first_bars("GOOG-1d.csv", 120, tmp_path / "a.csv")
         run = home.run(found["candidate"], bars, "max", "GOOG", "--approval", "human", "--operator", "bob")
