@@ -78,6 +78,11 @@ class PlanCard:
         return str(self.row["plan"])
 
     @property
+    def is_proposal(self) -> bool:
+        """It came from a person or an agent, not from the strategy in whose run's book it works."""
+        return self.row["intent"] is None
+
+    @property
     def is_same(self) -> bool:
         return self.recomputed == str(self.row["digest"])
 
@@ -233,7 +238,7 @@ def _card(
     run = runs.get(found["run"] or "")
     risk = readers.rows(reader, "SELECT * FROM risk_check WHERE plan = ? ORDER BY seq", name)
     candidate = None
-    if run is not None:
+    if run is not None and found["intent"] is not None:
         candidate = readers.one(reader, "SELECT * FROM candidate WHERE sha256 = ?", run.row["sha256"])
     return PlanCard(
         row=found | {"risk": risk},

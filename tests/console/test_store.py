@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace
 
@@ -9,10 +10,15 @@ import pytest
 from support.console_stage import Stage
 
 from inalpha.client.presence import Presence
+from inalpha.execution import plans
+from inalpha.ledger.txn import Txn
 from inalpha.model.home import Home
 from tui.book import Interest
+from tui.line import texts
 from tui.session import Session, read_mark
 from tui.store import Daemon, Store
+from tui.views.frame import news
+from tui.views.plans import card_lines, plan_rows, why_locked
 
 ALIVE = Presence(1, 1, "running", 1, "/nowhere", "x")
 
@@ -119,6 +125,30 @@ def test_reader_sees_new_lines_when_the_bell_rings(stage: Stage) -> None:
     store.read()
     assert store.book.size == before + 1
     assert store.book.pending == () and store.book.card is not None
+
+
+def test_a_proposal_is_told_as_its_proposers_own(stage: Stage) -> None:
+    """Not as the word of the strategy in whose book it works: a person has promoted that one."""
+    story, store = stage.story, store_of(stage)
+
+    def job(txn: Txn) -> str:
+        found = txn.conn.execute("SELECT body FROM plan WHERE plan = 'plan-3'").fetchone()[0]
+        body = {**json.loads(found), "intent": None, "origin": "proposal"}
+        data = {"body": body, "plan": txn.next_id("plan"), "plan_sha256": plans.plan_digest(body)}
+        txn.line("plan.create", "agent:claude", data, proposal=story.proposal("plan.create", data))
+        return str(data["plan"])
+
+    store.show(Interest(plan=story.do(job)))
+    store.read()
+    card = store.book.card
+    assert card is not None and card.is_proposal and card.candidate is None
+    told = texts(card_lines(card, card.row["created_ts"], 120))
+    assert any(line.startswith("FROM  agent:claude in the book of run-") for line in told), told
+    assert "cand-" not in "".join(told)
+    cells = next(row for row in plan_rows(store.book, 0) if row.key == card.name).cells
+    assert cells[1].text == "claude"
+    assert why_locked(card, card.row["created_ts"]) == ""
+    assert any("(agent:claude)" in line for line in news(store.book))
 
 
 def test_mark_is_kept_for_each_operator(stage: Stage) -> None:

@@ -154,18 +154,19 @@ def news_line(store: Store, width: int, said: tuple[str, str] | None) -> Line:
         age_text = f"; ledger read {age(store.clock.mono() - store.read_at)} ago" if store.read_at else ""
         return Line(" ").add(f"signing is off: {plain(why)}{age_text}; F10 works", "warn").fit(width)
     line = Line(" ")
-    for place, row in enumerate(_news(store.book)):
+    for place, row in enumerate(news(store.book)):
         line.add("   " if place else "").add(row, "" if place == 0 else "dim")
     return line.fit(width)
 
 
-def _news(book: Book) -> list[str]:
+def news(book: Book) -> list[str]:
+    """The three plans that moved last, and whose they are: a run's, or a proposer's."""
     found = [(row["created_seq"], row["created_ts"], row, "waits") for row in book.pending[-2:]]
     found += [(row["decided_seq"] or 0, row["decided_ts"], row, row["state"]) for row in book.decided[:3]]
     found.sort(key=lambda item: -item[0])
     return [
         f"{clock_text(ts)} {row['plan']} {state} {row['side'].upper()} {row['quantity']} {plain(row['symbol'], 12)}"
-        f" ({row['run'] or plain(row['proposed_by'], 20)})"
+        f" ({row['run'] if row['intent'] is not None else plain(row['proposed_by'], 20)})"
         for _, ts, row, state in found[:3]
     ]
 

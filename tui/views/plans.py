@@ -52,7 +52,7 @@ def _cells(row: Mapping[str, Any], state: Cell, role: str) -> tuple[Cell, ...]:
     order = f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 14)}"
     return (
         Cell(row["plan"], role),
-        Cell(row["run"] or plain(row["proposed_by"], 8), role),
+        Cell(row["run"] if row["intent"] is not None else _name(row["proposed_by"], 8), role),
         Cell(order, role),
         state,
     )
@@ -108,9 +108,10 @@ def card_lines(
     lines += [Line(), *_why(card, now_us, width)]
     if is_open:
         lines += [*_data(card, effect, now_us), Line(), *_risk(card, effect, width)]
-    source = (
-        f"{row['run']}, approval {card.run.row['approval']}" if card.run else plain(row["proposed_by"], 30)
-    )
+    if card.is_proposal:
+        source = f"{plain(row['proposed_by'], 30)} in the book of {row['run']}"
+    else:
+        source = f"{row['run']}, approval {card.run.row['approval']}" if card.run else str(row["run"])
     lines.append(
         _field("FROM").add(f"{source}, created {clock_text(row['created_ts'])}, account of {_owner(card)}")
     )
@@ -156,6 +157,10 @@ def _field(name: str) -> Line:
     return Line(f"{name:5} ", "title")
 
 
+def _name(principal: str, width: int) -> str:
+    return plain(principal.partition(":")[2], width)
+
+
 def _owner(card: PlanCard) -> str:
     owner = card.run.row["started_by"] if card.run else card.row["proposed_by"]
     return plain(str(owner).removeprefix("op:"), 20)
@@ -163,7 +168,9 @@ def _owner(card: PlanCard) -> str:
 
 def _why(card: PlanCard, now_us: int, width: int) -> list[Line]:
     why = _field("WHY")
-    if card.candidate is not None:
+    if card.is_proposal:
+        why.add("its proposer's own words; no strategy asked for it", "dim")
+    elif card.candidate is not None:
         row = card.candidate
         why.add(str(row["candidate"])).add(
             f"  {row['state']} by {plain(row['decided_by'] or '-', 20)}", "dim"
