@@ -15,10 +15,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.accounts import position_value_e8
-from inalpha.daemon.feeds import Feed
+from inalpha.daemon.intake import Intake
 from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.outbox import Notice
 from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
+from inalpha.daemon.retries import FEED, Retries
 from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open
 from inalpha.execution.reasons import Reasons, Salted, names_in
 from inalpha.execution.waivers import Waiver
@@ -28,15 +29,12 @@ from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepRes
 from inalpha.kernel.replay import Divergence, rebuild
 from inalpha.ledger.readers import read_salted
 from inalpha.ledger.txn import Txn
-from inalpha.market.bargate import PASSING, BarGate, VerdictKind
-from inalpha.market.rawbar import RawBar
 from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
 from inalpha.model.risk import AccountContext
 from inalpha.model.runner import END_CODES, RunBecomes, RunnerEnded
 from inalpha.model.states import STOPPED_REASONS, HaltState, strictest
 from inalpha.model.step import StepReply, StepRequest
-from inalpha.risk.controls.data_sanity import jump_text
 from inalpha.risk.engine import RiskEngine
 from inalpha.risk.guard import PositionGuard
 from inalpha.risk.rules import Rules, binding
@@ -48,23 +46,15 @@ if TYPE_CHECKING:
 # The ledger can take no more lines: the daemon ends, and the next one recovers.
 FATAL = frozenset({"LEDGER_LATCHED", "LEDGER_CLOSED", "EPOCH_FENCED"})
 WARMUP_BARS = 200
-HOLIDAY = "holiday"
 KILLED_TEXT = "killed by a person; start a new run"
 
 
-FEED, FEED_LOST, RUNNER_LOST = "FEED", "FEED_LOST", "RUNNER_LOST"
 ENDED_BY_RULE = frozenset({"operator", "mandate_expired", "revoked", "waiver_expired"})
-STREAK = 5  # failures in a row until a run may only reduce
 
 
 def leaves_feed(reason: str) -> bool:
     """Whether a run that ends for this reason still gets bars: its strategy is over, its source is not."""
     return reason in ENDED_BY_RULE or END_CODES.get(reason) is RunBecomes.FAILED
-
-
-def backoff_s(code: str, streak: int) -> float:
-    """Seconds until the next try: doubling from 2 s for a source, from half a second for a runner; 60 s at most."""
-    return min((1.0 if code == FEED else 0.25) * 2.0**streak, 60.0)
 
 
 class RunActor:
@@ -86,7 +76,8 @@ class RunActor:
         self.closed = False
         self.waivers: list[Waiver] = []
         self.clock_ns: Callable[[], int] = lambda: 0
-        self.streak = 0
+        self.intake = Intake(self)
+        self.retries = Retries(self)
         self.reasons = Reasons()
         self._limits_sha256 = plan.rules.sha256
         self._after_open_ns: int | None = None
@@ -201,7 +192,7 @@ class RunActor:
             await self.restart()  # preparing again applies it
             return
         try:
-            await self._apply_halt(strictest(state, self._state()))
+            await self.apply_halt(strictest(state, self.retries.state()))
         finally:
             self.lock.release()
         self._refresh_hold()
@@ -212,7 +203,7 @@ class RunActor:
         """Come under the account's limits as the ledger now holds them."""
         async with self.lock:
             await self._apply_limits()
-            await self._apply_halt(self._state())
+            await self.apply_halt(self.retries.state())
         self._refresh_hold()
 
     def has_newer_limits(self, txn: Txn) -> bool:
@@ -254,12 +245,12 @@ class RunActor:
         while not self.closed:
             try:
                 await self._prepare()
-                await self._trade()
+                await self.intake.trade(self._after_open_ns)
             except StepVoided:
                 pass
             except RunnerEnded as error:
                 if error.becomes is RunBecomes.REBUILT:
-                    await self._back_off(error.code, error.message)
+                    await self.retries.back_off(error.code, error.message)
                 else:
                     await self.end(error.code, error.message)
             except RunFailed as error:
@@ -270,7 +261,7 @@ class RunActor:
                     return
                 await self.end(error.code, error.message)
             except (OSError, TimeoutError) as error:
-                await self._back_off(FEED, f"{type(error).__name__}: {error}")
+                await self.retries.back_off(FEED, f"{type(error).__name__}: {error}")
             except Exception as error:
                 text = f"{type(error).__name__}: {error}"
                 self.office.log("run_error", "error", self.run, error=text, trace=traceback.format_exc())
@@ -302,7 +293,7 @@ class RunActor:
             else:
                 self.kernel = await self._begin_journal()
             await self._apply_limits()
-            await self._apply_halt(self._state())
+            await self.apply_halt(self.retries.state())
         self._refresh_hold()
 
     async def _apply_limits(self) -> None:
@@ -332,7 +323,8 @@ class RunActor:
         rules, self._limits_sha256 = await self.office.write(job)
         self.plan.facts = replace(self.plan.facts, rules_sha256=rules.sha256)
 
-    async def _apply_halt(self, state: HaltState) -> None:
+    async def apply_halt(self, state: HaltState) -> None:
+        """Bring the kernel under a state, journalled. The caller holds the lock."""
         kernel = self.kernel
         if self.closed or kernel is None or kernel.halt is state:
             return
@@ -385,7 +377,7 @@ class RunActor:
             journal=made.append,
             guard=PositionGuard(rules),
         )
-        warm = self._warmup_bars()
+        warm = self.intake.warmup_bars()
         if warm:
             kernel.warm(warm)
             await self.office.link.warm(self.run, warm)
@@ -398,97 +390,7 @@ class RunActor:
         self._after_open_ns = warm[-1].open_time_ns if warm else None
         return kernel
 
-    def _warmup_bars(self) -> list[Bar]:
-        if not self.plan.spec.warmup:
-            return []
-        gate = self._new_gate()
-        raws = self.office.feeds.history(self.plan.feed, self.plan.started_ns, self.plan.spec.warmup)
-        verdicts = [gate.offer(raw, self.plan.started_ns) for raw in raws]
-        return [verdict.bar for verdict in verdicts if verdict.bar is not None]
-
-    def _new_gate(self, last_open_ns: int | None = None) -> BarGate:
-        return BarGate(self.plan.spec.timeframe, self.plan.spec.instrument, last_open_ns)
-
-    async def _trade(self) -> None:
-        kernel = self.kernel
-        assert kernel is not None
-        last = kernel.last_bar
-        after = last.open_time_ns if last else self._after_open_ns
-        gate = self._new_gate(after)
-        feed = self.office.feeds.open(self.run, self.plan.feed, after, lambda: self.go)
-        if last is not None:
-            feed.delivered(last.close_time_ns)
-        self.clock_ns = feed.clock_ns
-        try:
-            while not self.closed:
-                item = await feed.next()
-                if self.has_expired(time.time_ns() // 1000):
-                    return await self.end("mandate_expired")
-                if item is None:
-                    return await self.end("feed_ended")
-                raw, received_ns = item
-                gap = gate.gap_before(raw)
-                for found in feed.backfill(*gap) if gap else ():
-                    await self._take(gate, feed, found, feed.closed_by_ns(raw))
-                await self._take(gate, feed, raw, received_ns)
-        finally:
-            feed.close()
-
-    async def _take(self, gate: BarGate, feed: Feed, raw: RawBar, received_ns: int) -> None:
-        """One bar through the gate and, where it passes, through the kernel."""
-        bar = await self._accept(gate, raw, feed.closed_by_ns(raw))
-        if bar is None:
-            return
-        await self._distrust(bar)
-        feed.delivered(bar.close_time_ns)
-        if received_ns - bar.close_time_ns <= self.plan.spec.lag_limit_ns:
-            await self._reconnected()
-        await self._step(bar, received_ns)
-        self.streak = 0
-        if self.ended and self.kernel is not None and self.kernel.position_lots == 0:
-            await self.end("flat")
-
-    async def _accept(self, gate: BarGate, raw: RawBar, now_ns: int) -> Bar | None:
-        """The gate's verdict; what it finds beside good bars is journalled. Closed calendars are no gaps."""
-        async with self.lock:
-            kernel = self.kernel
-            if kernel is None:
-                raise StepVoided
-            verdict = gate.offer(raw, now_ns, kernel.bars)
-            quiet = not verdict.anomalies or verdict.cause == HOLIDAY
-            if not quiet:
-
-                def job(txn: Txn) -> None:
-                    write_journal(txn, self.run, kernel.anomaly(verdict.kind.value, verdict.detail))
-                    if verdict.kind not in PASSING and verdict.kind is not VerdictKind.DUPLICATE:
-                        self.office.alert(txn, "bar_refused", self.run, f"{verdict.kind}: {verdict.detail}")
-
-                await self.office.write(job)
-            return verdict.bar
-
-    async def _distrust(self, bar: Bar) -> None:
-        """P16: halt before a bar beyond belief is taken, so that no stop fires at a split's price."""
-        async with self.lock:
-            kernel = self.kernel
-            if kernel is None:
-                raise StepVoided
-            last, sanity = kernel.last_bar, self.plan.rules.controls.data_sanity
-            if last is None or kernel.halt.severity >= HaltState.HALTED.severity:
-                return
-            why = jump_text(last.close_ticks, bar.close_ticks, sanity)
-            if not why:
-                return
-
-            def job(txn: Txn) -> None:
-                self.office.set_halt(txn, "run", None, self.run, HaltState.HALTED, RISK, why)
-                self.office.alert(txn, "halt", self.run, why)
-                at_ns = self.clock_ns() or kernel.now_ns
-                command = Command("halt", at_ns, state=HaltState.HALTED, actor=RISK, reason=why)
-                write_command(txn, self.plan.facts, kernel.command(command, self.context()))
-
-            await self.office.write(job, ("halt", [self.run]))
-
-    async def _step(self, bar: Bar, received_ns: int) -> None:
+    async def step(self, bar: Bar, received_ns: int) -> None:
         """One bar, whole: matching, the runner, risk, and everything that follows in one transaction."""
         async with self.lock:
             kernel = self.kernel
@@ -559,35 +461,3 @@ class RunActor:
         trips = self.office.accounts.mark(self.account, self.run, bar.close_time_ns, flow, value)
         self.office.trip(txn, self.account, trips)
         return result
-
-    def _state(self) -> HaltState:
-        """The strictest of the halts in force and the block of a run that is cut off."""
-        halt = self.office.accounts.halt_of(self.account, self.run)
-        return strictest(halt, HaltState.REDUCING) if self.run in self.office.accounts.blocks else halt
-
-    async def _cut_off(self, code: str, text: str) -> None:
-        """T7: entries end and wait, exits stay, until the first fresh bar; no person is needed for that."""
-        block = {FEED: FEED_LOST}.get(code, RUNNER_LOST)
-        self.office.accounts.blocks[self.run] = (block,)
-        await self.office.write(
-            lambda txn: self.office.alert(
-                txn, "disconnect", self.run, f"{block} after {STREAK} tries: {text}"
-            )
-        )
-
-    async def _reconnected(self) -> None:
-        """A fresh bar: the block is over."""
-        if self.office.accounts.blocks.pop(self.run, None) is None:
-            return
-        self.office.log("run_reconnected", run=self.run)
-        async with self.lock:
-            await self._apply_halt(self._state())
-
-    async def _back_off(self, code: str, text: str) -> None:
-        self.streak += 1
-        pause_s = backoff_s(code, self.streak)
-        if self.streak == STREAK:
-            await self._cut_off(code, text)
-        self.office.log("run_retry", "warning", self.run, code=code, text=text, streak=self.streak)
-        await self.office.note_retry(self.run, code, text, pause_s)
-        await asyncio.sleep(pause_s)

@@ -59,19 +59,19 @@ def test_a_source_lost_five_times_is_a_block_until_a_fresh_bar(monkeypatch: pyte
         rules=SimpleNamespace(sha256=""),
         has_ended=False,
     )
-    monkeypatch.setattr("inalpha.daemon.actor.asyncio.sleep", sleep)
+    monkeypatch.setattr("inalpha.daemon.retries.asyncio.sleep", sleep)
     actor = RunActor(office, plan)
 
     async def story() -> None:
         for _ in range(4):
-            await actor._back_off("FEED", "connection reset")
-        assert (accounts.blocks, actor._state(), told) == ({}, HaltState.ACTIVE, [])
-        await actor._back_off("FEED", "connection reset")
-        assert accounts.blocks == {"run-1": ("FEED_LOST",)} and actor._state() is HaltState.REDUCING
-        await actor._back_off("FEED", "connection reset")
+            await actor.retries.back_off("FEED", "connection reset")
+        assert (accounts.blocks, actor.retries.state(), told) == ({}, HaltState.ACTIVE, [])
+        await actor.retries.back_off("FEED", "connection reset")
+        assert accounts.blocks == {"run-1": ("FEED_LOST",)} and actor.retries.state() is HaltState.REDUCING
+        await actor.retries.back_off("FEED", "connection reset")
         assert told == ["disconnect run-1 FEED_LOST after 5 tries: connection reset"]
-        await actor._reconnected()
-        assert (accounts.blocks, actor._state()) == ({}, HaltState.ACTIVE)
+        await actor.retries.reconnected()
+        assert (accounts.blocks, actor.retries.state()) == ({}, HaltState.ACTIVE)
 
     asyncio.run(story())
     assert pauses == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0]
