@@ -214,8 +214,13 @@ class Office:
     async def load_runner(self, actor: RunActor) -> None:
         """A fresh, measured runner for the run; the level it was given, by whose leave, becomes a line."""
         plan = actor.plan
-        held = await self.write(lambda txn: self.demand_waivers(txn, actor.run, plan.rules))
-        actor.waivers = held
+
+        def demand(txn: Txn) -> list[Waiver]:
+            # On the writer's thread: a line that ends one of them comes after, whatever this task waits for.
+            actor.waivers = self.demand_waivers(txn, actor.run, plan.rules)
+            return actor.waivers
+
+        held = await self.write(demand)
         waived = [waiver.rule.split(".")[1] for waiver in held if waiver.rule.startswith("isolation.")]
         evidence = await self.link.load(plan, waived[0] if waived else "sealed")
 

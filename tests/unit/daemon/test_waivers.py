@@ -1,0 +1,37 @@
+"""A waiver that ends while a runner is being loaded: the run knows."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+from inalpha.daemon.actor import RunActor
+from inalpha.daemon.office import Office
+from inalpha.execution.waivers import Waiver
+
+RULE = "isolation.fenced.host-local"
+
+
+def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
+    """Jobs that wait together are done before the first of their waiters goes on."""
+    actor = object.__new__(RunActor)
+    actor.run, actor.waivers = "run-1", []
+    actor.plan = cast(Any, SimpleNamespace(rules=None))
+    ended = Waiver(RULE, "run-1", 5, 9)
+
+    async def write(job: Any, notice: Any = None) -> Any:
+        value = job(SimpleNamespace(line=lambda *_: 0, blob=lambda _: ""))
+        actor.rely_on(ended)
+        return value
+
+    async def load(plan: Any, level: str) -> Any:
+        return SimpleNamespace(members={}, host="host-local", level="fenced")
+
+    office = SimpleNamespace(
+        write=write,
+        demand_waivers=lambda *_: [Waiver(RULE, "run-1", 1000, 3)],
+        link=SimpleNamespace(load=load),
+    )
+    asyncio.run(Office.load_runner(cast(Any, office), actor))
+    assert actor.waiver_over(6) == ended
