@@ -19,10 +19,12 @@ def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
     actor.run, actor.waivers = "run-1", []
     actor.plan = cast(Any, SimpleNamespace(rules=None))
     ended = Waiver(RULE, "run-1", 5, 9)
+    later = [ended]
 
     async def write(job: Any, notice: Any = None) -> Any:
         value = job(SimpleNamespace(line=lambda *_: 0, blob=lambda _: ""))
-        actor.rely_on(ended)
+        if later:
+            actor.rely_on(later.pop())
         return value
 
     async def load(plan: Any, level: str) -> Any:
