@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from inalpha.kernel.decide import GUARD_PENDING
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Command
 from inalpha.model.order import OrderState
@@ -37,9 +38,15 @@ def apply(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
 def view_of(order: LiveOrder, view: RunView) -> RunView:
     """What risk reads for an order. One from outside that only reduces is clamped when it fills, like the exits
     that work already (M17): a bracket's legs do not stand in the way of a person who closes the position."""
-    if ":" in order.request.intent or not order.request.reduce_only:
+    if not order.is_from_outside or not order.request.reduce_only:
         return view
     return replace(view, working=tuple(other for other in view.working if not other.reduce_only))
+
+
+def _guarded(kernel: Kernel, order: LiveOrder) -> tuple[Refusal, ...]:
+    """Nobody from outside enters a position that the guard is closing."""
+    enters = order.is_from_outside and order.is_entry(kernel.position_lots)
+    return (GUARD_PENDING,) if enters and kernel.decider.guard_works() else ()
 
 
 def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
@@ -50,7 +57,7 @@ def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outco
     now = max(kernel.now_ns, command.at_ns)
     # A plan does not stand in its own way: neither as a waiting order nor as a request of the bar.
     view = replace(view_of(order, kernel.view_at(context, now, order.plan_close_ticks)), bar_requests=())
-    refusals = kernel.risk.check(order.request, view, Stage.BINDING)
+    refusals = kernel.risk.check(order.request, view, Stage.BINDING) + _guarded(kernel, order)
     code = refusals[0].code if refusals else kernel.exchange.check_submit(order, view.bar.close_ticks)
     expires = order.request.expires_ns
     if not code and expires is not None and expires <= now:
@@ -135,7 +142,7 @@ def _plan(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     if order.id in kernel.pending or order.id in kernel.exchange.working:
         return Outcome(False, "DUPLICATE_INTENT")
     view = kernel.view_at(context, max(kernel.now_ns, command.at_ns), kernel.last_bar.close_ticks)
-    refusals = kernel.risk.check(order.request, view_of(order, view), Stage.ADVICE)
+    refusals = kernel.risk.check(order.request, view_of(order, view), Stage.ADVICE) + _guarded(kernel, order)
     if refusals:
         return Outcome(False, refusals[0].code, refusals)
     kernel.pending[order.id] = order

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GUARD_N = MAX_INTENTS  # the number behind a strategy's own 0 to MAX_INTENTS - 1
 _DENIED_BY_EXCHANGE = ("SHORT_NOT_ALLOWED", "NOTHING_TO_REDUCE")
-_GUARD_PENDING = Refusal(
+GUARD_PENDING = Refusal(
     "GUARD_EXIT_PENDING", "guard", None, None, "order", "position_guard",
     "the guard is closing this position; entries wait until it is flat.",
 )  # fmt: skip
@@ -49,7 +49,7 @@ class Decider:
         """The guard's reduce_only market exit for the whole position; one at a time."""
         kernel = self._kernel
         book = kernel.book
-        if self._guard_works():
+        if self.guard_works():
             return ()
         if context.halt.severity >= HaltState.HALTED.severity:
             return ()
@@ -75,7 +75,8 @@ class Decider:
         )
         return (self._place(order, raw, bar, context, is_guard=True),)
 
-    def _guard_works(self) -> bool:
+    def guard_works(self) -> bool:
+        """Whether an exit of the guard waits for its fill."""
         return any(_number(order) == GUARD_N for order in self._kernel.exchange.working.values())
 
     def _cancel(self, intent: Intent) -> None:
@@ -112,8 +113,8 @@ class Decider:
             if not refusals and disposition is Disposition.WORKING:
                 refusals = kernel.risk.check(order, view, Stage.BINDING)
         live = kernel.exchange.new_order(order, bar.close_ticks)
-        if live.is_entry(kernel.book.lots) and self._guard_works():
-            refusals = (*refusals, _GUARD_PENDING)
+        if live.is_entry(kernel.book.lots) and self.guard_works():
+            refusals = (*refusals, GUARD_PENDING)
         if refusals:
             return self._deny(raw, order.intent, order, refusals[0].code, refusals)
         code = kernel.exchange.check_submit(live, bar.close_ticks)

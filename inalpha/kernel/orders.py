@@ -67,6 +67,11 @@ class LiveOrder:
         self.move(OrderState.ACCEPTED)
         self.accepted_ns = accepted_ns
 
+    @property
+    def is_from_outside(self) -> bool:
+        """A person or an agent proposed it: it is called by its plan, not `<bar>:<n>`."""
+        return ":" not in self.request.intent
+
     def is_entry(self, position_lots: int) -> bool:
         """True unless the order can only shrink the position that exists."""
         side = int(self.request.side)

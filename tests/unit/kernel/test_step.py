@@ -287,6 +287,26 @@ def test_a_strategy_cannot_cancel_the_exit_of_the_guard() -> None:
     assert [fill.reason for fill in made.fills] == ["", "HARD_STOP"]
 
 
+@pytest.mark.parametrize("approves", [False, True], ids=["proposed late", "approved late"])
+def test_no_proposal_enters_while_the_guard_closes_the_position(approves: bool) -> None:
+    from inalpha.kernel.gateway import DirectGateway, NoRisk
+    from inalpha.kernel.kernel import Kernel
+
+    made = Bench(make_spec(), {0: [buy("10")]})
+    made.kernel = Kernel(made.spec, NoRisk(), DirectGateway(), journal=made.entries.append, guard=TripAbove())
+    made.feed(FLAT, FLAT)
+    order = OrderRequest("plan-7", Side.BUY, OrderType.MARKET, 10)
+    if approves:
+        assert made.command("plan", order=order).accepted
+    assert made.feed((9000,) * 4).decisions[0].intent == "2:16"
+    found = made.command("approve", intent="plan-7") if approves else made.command("plan", order=order)
+    assert (found.accepted, found.code) == (False, "GUARD_EXIT_PENDING")
+    assert [refusal.code for refusal in found.refusals] == ["GUARD_EXIT_PENDING"]
+    assert made.feed((8900,) * 4).position_lots == 0
+    assert not made.kernel.orders
+    assert made.command("plan", order=order).accepted
+
+
 def test_an_approval_between_bars_does_not_count_for_the_next_bar() -> None:
     made = Bench(make_spec(approval="human"), {0: [buy()]})
     made.feed(FLAT)
