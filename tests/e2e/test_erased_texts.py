@@ -9,7 +9,7 @@ from support.installation import Installation, first_bars
 
 REASONS = ("crossed-upwards-zebra", "crossed-downwards-okapi")
 WORDS = {
-    "candidate.submit": "rationale-walrus",
+    "candidate.submit": "rationale-walrus, for once",
     "candidate.promote": "promoted-because-lynx",
     "halt.set": "halted-because-heron",
     "halt.resume": "resumed-because-ibis",

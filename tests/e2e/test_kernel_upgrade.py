@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.installation import STRATEGIES, Installation, first_bars, until
 
 UPGRADED = """
@@ -40,6 +41,7 @@ def start_upgraded(home: Installation) -> None:
     until(home._is_ready, what="the daemon")
 
 
+@pytest.mark.campaign
 def test_runs_of_an_older_kernel_are_named_and_live_ones_parked(tmp_path: Path) -> None:
     home = Installation(tmp_path / "home")
     home.init()

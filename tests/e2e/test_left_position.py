@@ -73,6 +73,7 @@ def test_what_a_run_leaves_is_watched_until_it_is_flat(
     check(home, run)
 
 
+@pytest.mark.campaign
 def test_the_market_is_free_for_a_new_run_beside_what_an_old_one_left(
     installation: Installation, tmp_path: Path
 ) -> None:
