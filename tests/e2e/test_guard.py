@@ -24,7 +24,7 @@ def falling(path: Path) -> Path:
     return write_daily(path, [100.0, 100.0, 100.0, 96.0, 91.0, 86.0, 79.0, 75.0, 75.0, 75.0])
 
 
-@pytest.mark.parametrize("approval", ["machine", "human"])
+@pytest.mark.parametrize("approval", ["machine", pytest.param("human", marks=pytest.mark.campaign)])
 def test_a_loss_of_a_fifth_is_closed_by_the_guard(
     installation: Installation, tmp_path: Path, approval: str
 ) -> None:

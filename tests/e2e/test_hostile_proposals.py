@@ -86,7 +86,8 @@ def test_an_agent_can_neither_hide_nor_flood_nor_outlive_its_key(
     home("audit", "verify")
 
 
-@pytest.mark.parametrize("side", ["buy", pytest.param("sell", marks=pytest.mark.campaign)])
+@pytest.mark.campaign
+@pytest.mark.parametrize("side", ["buy", "sell"])
 def test_two_flattens_at_once_close_once(installation: Installation, tmp_path: Path, side: str) -> None:
     home = installation
     stops = ", stop_loss=90, take_profit=110" if side == "buy" else ", stop_loss=110, take_profit=90"

@@ -50,7 +50,7 @@ def check(home: Installation, run: str) -> None:
     home("audit", "verify")
 
 
-@pytest.mark.parametrize("ends", ["failed", "restarted"])
+@pytest.mark.parametrize("ends", [pytest.param("failed", marks=pytest.mark.campaign), "restarted"])
 def test_what_a_run_leaves_is_watched_until_it_is_flat(
     installation: Installation, tmp_path: Path, ends: str
 ) -> None:

@@ -101,7 +101,7 @@ def check(home: Installation, run: str, seed: int, folder: Path, sandbox: LocalS
     return sum("fills" in output for _, output in ours)
 
 
-@pytest.mark.parametrize("count", [4, pytest.param(200, marks=pytest.mark.campaign)], ids=["short", "whole"])
+@pytest.mark.parametrize("count", [2, pytest.param(200, marks=pytest.mark.campaign)], ids=["short", "whole"])
 def test_random_strategies_trade_on_paper_as_they_were_backtested(
     installation: Installation, sandbox: LocalSandbox, tmp_path: Path, count: int
 ) -> None:
