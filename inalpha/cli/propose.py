@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from inalpha.audit.client import sign_proposal
 from inalpha.cli.client import Commitment, Operator, gate, reading, send
@@ -12,8 +12,10 @@ from inalpha.execution.plans import plan_digest
 from inalpha.execution.proposed import LIFE_S, Target, run_of, target
 from inalpha.ledger import readers
 from inalpha.ledger.fold import account_of
-from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused, TryAgain
+from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.home import Home
+
+T = TypeVar("T")
 
 STOP_S = 10.0
 Build = Callable[[Target, str, int], dict[str, Any] | None]
@@ -54,12 +56,20 @@ def flatten(home: Home, who: Operator, run: str) -> dict[str, Any] | None:
     def closing(book: Target, commit: str, expires_us: int) -> dict[str, Any] | None:
         return book.closing(commit, expires_us)
 
+    made = _once_free(lambda: propose(home, who, run, closing, f"flatten {run}"))
+    if made is None:
+        return None
+    plan, digest = made["plan"], made["plan_sha256"]
+    return _once_free(lambda: approve_plan(home, who, plan, digest))
+
+
+def _once_free(act: Callable[[], T]) -> T:
+    """Ask again while the run is inside a step or coming back; each act alone, so that none is done twice."""
     deadline = time.monotonic() + STOP_S
     while True:
         try:
-            made = propose(home, who, run, closing, f"flatten {run}")
-            return None if made is None else approve_plan(home, who, made["plan"], made["plan_sha256"])
-        except (TryAgain, Refused) as error:
+            return act()
+        except InalphaError as error:  # what the daemon says comes back without its class
             if error.code != "RUN_BUSY" or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inalpha.daemon.call import Body, Call
@@ -107,11 +108,11 @@ async def create(office: Office, call: Call) -> Body:
             raise Refused("BAD_EXPIRES", f"a plan waits at most {proposed.MAX_LIFE_S} s.", "--expires 300")
         if not (book.is_live or wanted.get("reduce_only") is True):
             raise Refused("RUN_ENDED", f"{actor.run} has ended: it can only close.", "--reduce-only")
-        book.order(wanted, "")
+        asked = book.order(wanted, "")
         _require_few_open(txn, principal)
         txn.keep_text(commit, salt, rationale)
         plan = plans.create_plan(txn, wanted, principal, proposal=note)
-        order = book.order(wanted, plan)
+        order = replace(asked, intent=plan)
         result = kernel.command(Command("plan", actor.clock_ns(), actor=principal, order=order), context)
         close_ticks = kernel.last_bar.close_ticks if kernel.last_bar is not None else 0
         worth = notional_e8(book.instrument, reference_ticks(order, close_ticks), order.quantity_lots)

@@ -46,14 +46,7 @@ class Target:
         reduce_only: bool = False,
     ) -> dict[str, Any]:
         """The plan's body. Raises Refused("BAD_ORDER") for what is no order of this instrument."""
-        order = OrderRequest(
-            "",
-            _side(side),
-            OrderType.MARKET if limit is None else OrderType.LIMIT,
-            _units(quantity, self.instrument.lot_e8, "quantity"),
-            None if limit is None else _units(limit, self.instrument.tick_e8, "limit"),
-            reduce_only=reduce_only,
-        )
+        order = self._request("", side, quantity, limit, reduce_only)
         return self._body(order, rationale_commit, expires_us)
 
     def closing(self, rationale_commit: str, expires_us: int) -> dict[str, Any] | None:
@@ -67,16 +60,8 @@ class Target:
     def order(self, body: Mapping[str, Any], name: str) -> OrderRequest:
         """The order that a body asks for, under its plan's name. Raises Refused("BAD_ORDER")."""
         try:
-            limit = body["limit"]
-            order = OrderRequest(
-                name,
-                _side(body["side"]),
-                OrderType.MARKET if limit is None else OrderType.LIMIT,
-                _units(body["quantity"], self.instrument.lot_e8, "quantity"),
-                None if limit is None else _units(limit, self.instrument.tick_e8, "limit"),
-                time_in_force=TimeInForce(body["tif"]),
-                reduce_only=body["reduce_only"] is True,
-                reason=WORD,
+            order = self._request(
+                name, body["side"], body["quantity"], body["limit"], body["reduce_only"] is True, body["tif"]
             )
             same = self._body(order, body["rationale_commit"], body["expires"]) == dict(body)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -86,6 +71,20 @@ class Target:
                 "BAD_ORDER", "only a market or limit order can be proposed.", "inalpha plan create --help"
             )
         return order
+
+    def _request(
+        self, name: str, side: str, quantity: str, limit: str | None, reduce_only: bool, tif: str = "GTC"
+    ) -> OrderRequest:
+        return OrderRequest(
+            name,
+            _side(side),
+            OrderType.MARKET if limit is None else OrderType.LIMIT,
+            _units(quantity, self.instrument.lot_e8, "quantity"),
+            None if limit is None else _units(limit, self.instrument.tick_e8, "limit"),
+            time_in_force=TimeInForce(tif),
+            reduce_only=reduce_only,
+            reason=WORD,
+        )
 
     def _body(self, order: OrderRequest, rationale_commit: str, expires_us: int) -> dict[str, Any]:
         return plan_body(

@@ -36,7 +36,6 @@ CHECKPOINT_EVERY_S = 60.0
 HEAD_EVERY_S = 1.0
 MAX_BEHIND_US = 5_000_000
 ROTATE_EVERY_US = 86_400_000_000
-# A longer WAL than SQLite's own 1,000 pages saves no more than 3 % of the writes.
 _TEMPORARY = "PRAGMA temp_store = MEMORY"  # a savepoint's undo pages are no business of the disk
 
 

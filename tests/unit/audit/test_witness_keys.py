@@ -149,7 +149,9 @@ def test_forgery_passes_with_the_owners_own_key(story: Story, tmp_path: Path) ->
     asked = forged(
         story, request(story, tmp_path), lambda event: replace(event, gate=_signed(event, story.owner))
     )
+    before = witness.seen(tmp_path / "bob")
     witness.cosign(tmp_path / "bob", asked, SECONDS)
+    assert witness.seen(tmp_path / "bob") != before
 
 
 def test_rotations_alone_carry_no_owners_lines(story: Story, tmp_path: Path) -> None:
