@@ -26,6 +26,7 @@ TWO_PERSON = frozenset({"candidate.promote", "run.start"})
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _ACCOUNT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PRINCIPAL = re.compile(rf"(?:op|agent):{HANDLE}")
+_CLAIMANT = re.compile(rf"(?:op|agent|os):{HANDLE}")
 _VKEY = re.compile(r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _TEXT = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,62}[\x21-\x7e])?")
@@ -58,7 +59,7 @@ def specification() -> Mapping[str, Any]:
 
 
 @cache
-def kinds() -> Mapping[str, tuple[tuple[str, Check], ...]]:
+def kinds() -> Mapping[str, tuple[tuple[str, Check, bool], ...]]:
     """Per kind: the members with their checks, sorted by name."""
     return {kind: _members(entry["data"]) for kind, entry in specification()["kinds"].items()}
 
@@ -122,22 +123,32 @@ def is_account(value: object) -> bool:
     return isinstance(value, str) and _ACCOUNT.fullmatch(value) is not None
 
 
-def _check_members(members: tuple[tuple[str, Check], ...], data: object, name: str) -> None:
-    if type(data) is not dict or len(data) != len(members):
-        raise SchemaError(f"{name}: other members than {', '.join(member for member, _ in members)}")
-    for member, check in members:
+def _check_members(members: tuple[tuple[str, Check, bool], ...], data: object, name: str) -> None:
+    if type(data) is not dict:
+        raise SchemaError(f"{name}: not an object")
+    present = 0
+    for member, check, may_be_absent in members:
         if member not in data:
+            if may_be_absent:
+                continue
             raise SchemaError(f"{name}: {member} is missing")
         if not check(data[member]):
             raise SchemaError(f"{name}: bad {member}")
+        present += 1
+    if present != len(data):
+        raise SchemaError(f"{name}: other members than {', '.join(member for member, *_ in members)}")
 
 
-def _members(types: Mapping[str, str]) -> tuple[tuple[str, Check], ...]:
-    return tuple((member, _checker(member, types[member])) for member in sorted(types))
+def _members(types: Mapping[str, str]) -> tuple[tuple[str, Check, bool], ...]:
+    """Name, check, and whether the member may be absent (`??`), sorted by name."""
+    return tuple(
+        (member, _checker(member, types[member].removesuffix("??")), types[member].endswith("??"))
+        for member in sorted(types)
+    )
 
 
 @cache
-def _object(name: str) -> tuple[tuple[str, Check], ...]:
+def _object(name: str) -> tuple[tuple[str, Check, bool], ...]:
     return _members(specification()["objects"][name])
 
 
@@ -219,6 +230,7 @@ _PLAIN: Mapping[str, Check] = {
     "us": is_count,
     "int": is_count,
     "principal": is_principal,
+    "claimant": _matches(_CLAIMANT),
     "account": is_account,
     "text": _matches(_TEXT),
     "b64": _matches(_BASE64),

@@ -148,7 +148,7 @@ def _halts(story: Story, run: str) -> None:
     """A run that may only reduce, and does; then an account, then all, and back."""
     reason = commit(story)
     of_run = {"account": None, "reason_commit": reason, "run": run, "scope": "run", "state": "REDUCING"}
-    story.do(lambda txn: txn.line("halt.set", "op:carol", of_run))
+    story.do(lambda txn: txn.line("halt.set", DAEMON, of_run | {"claimed_by": "op:carol"}))
     plan, order = story.bar(run, 6, 1, lambda txn: story.order(txn, run, 6, side="sell", quantity="0.1"))
     story.bar(run, 7, 0, lambda txn: lines.record_fill(txn, plan, order, "0.1", "64100", "0"))
     of_account = {
@@ -227,7 +227,10 @@ def _agents(story: Story, sha256: str) -> None:
 
 def _watched_after_its_end(story: Story, run: str, sha256: str) -> None:
     """A stopped run whose position is watched on, while another holds the same symbol; the guard closes it."""
-    story.do(lambda txn: txn.line("run.stop", "op:anna", {"reason": "operator", "run": run}))
+    reason = commit(story)
+    told = {"claimed_by": "os:uid-1000", "reason": "operator", "reason_commit": reason, "run": run}
+    story.do(lambda txn: txn.line("run.stop", DAEMON, told))
+    story.do(lambda txn: txn.line("run.caretake", DAEMON, {"run": run}))
     twin = story.start(story.mandate(sha256, fill="same_close"))
 
     def at_once(txn: Txn) -> None:

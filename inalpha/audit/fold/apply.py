@@ -48,6 +48,7 @@ FOLDS: Mapping[str, Fold] = {
     "run.start": fold_runs.run_start,
     "run.isolated": fold_runs.run_isolated,
     "run.stop": fold_runs.run_stop,
+    "run.caretake": fold_runs.run_caretake,
     "step": fold_runs.step,
     "decision": fold_runs.decision,
     "halt.set": fold_runs.halt_set,

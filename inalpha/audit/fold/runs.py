@@ -7,6 +7,7 @@ import sqlite3
 from inalpha.audit.canonical import digest, encode
 from inalpha.audit.event import Event
 from inalpha.audit.fold.base import Violation, account_of, only, require, row, take_number
+from inalpha.audit.fold.plans import halt_state
 from inalpha.model.states import STOPPED_REASONS, HaltState, strictest
 
 MANDATE_HEADER = "inalpha.audit/mandate/v1"
@@ -116,6 +117,16 @@ def run_stop(conn: sqlite3.Connection, event: Event) -> None:
         (state, data["reason"], event.seq, event.ts, data["run"]),
     )
     only(cursor, "I15", f"{data['run']} is not live")
+
+
+def run_caretake(conn: sqlite3.Connection, event: Event) -> None:
+    """An ended run's position is stepped on again, without its strategy and under its exits alone, until flat."""
+    run = event.data["run"]
+    found = row(conn, "SELECT ended_seq, position, account FROM run WHERE run = ?", run)
+    require(found and found[0] is not None, "I15", f"{run} has not ended")
+    require(found and found[1] != "0", "I15", f"{run} holds nothing to take care of")
+    halt = halt_state(conn, found[2] if found else "", run)
+    require(halt.severity < HaltState.HALTED.severity, "I9", f"{run} is {halt.value}")
 
 
 def step(conn: sqlite3.Connection, event: Event) -> None:

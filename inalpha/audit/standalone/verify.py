@@ -93,7 +93,8 @@ def require(holds: object, check: str, reason: str) -> None:
 # --- 1 the closed list of lines ---------------------------------------------------------------------
 
 # kind, who has to sign a gate for it (- nobody, owner, operator, loosen: an operator where it loosens, person:
-# an operator where a person is the actor), then every member with its type. A trailing ? allows null.
+# an operator where a person is the actor), then every member with its type. A trailing ? allows null,
+# ?? a member that may be absent.
 KINDS_TEXT = """
 account.deposit owner account:account amount:dec
 account.open owner account:account cash:dec currency:text owner:principal
@@ -112,7 +113,8 @@ epoch.open - app:text previous_clean:bool sqlite:text wal_reset_fixed:bool
 fill - cash:dec fee:dec fill:id intent:id? order:id plan:id position:dec price:dec quantity:dec side:buy|sell \
 symbol:text
 halt.resume operator account:account? reason_commit:commit run:id? scope:run|account|all
-halt.set - account:account? reason_commit:commit run:id? scope:run|account|all state:REDUCING|HALTED|KILLED
+halt.set - account:account? claimed_by:claimant?? reason_commit:commit run:id? scope:run|account|all \
+state:REDUCING|HALTED|KILLED
 key.enrol owner principal:principal? role:owner|operator|proposer|witness|host|log sponsor:principal? vkey:vkey
 key.revoke owner principal:principal? valid_through_seq:int vkey:vkey
 key.rotate - vkey:vkey
@@ -133,9 +135,10 @@ recovery - from_epoch:int open_runs:int size:int
 refusal - code:text command:text count:int principal:principal
 risk.check - limit:dec? measured:dec? plan:id plan_sha256:sha256 result:pass|fail|error rule:text? rules_sha256:sha256
 rollback.accept owner from_root:b64 from_size:int reason_commit:commit to_root:b64 to_size:int
+run.caretake - run:id
 run.isolated - evidence_sha256:sha256 host:text level:sealed|fenced|process run:id
 run.start operator mandate:obj mandate_sha256:sha256 owner_account_id:account run:id
-run.stop - reason:text run:id
+run.stop - claimed_by:claimant?? reason:text reason_commit:commit?? run:id
 schema.migrate - from:int sha256:sha256 to:int
 step - bar:int bar_sha256:sha256 close:us intents:int open:us run:id state_sha256:sha256
 witness.cosign - note:note size:int witness:text
@@ -212,6 +215,7 @@ TEXT_FORMS = {
     "b64": BASE64_FORM,
     "vkey": r"[^\s+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}",
     "principal": "(op|agent):[a-z0-9][a-z0-9-]{0,35}",
+    "claimant": "(op|agent|os):[a-z0-9][a-z0-9-]{0,35}",
     "dec": r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?",
 }
 PATTERNS = {name: re.compile(form) for name, form in (ID_FORMS | TEXT_FORMS).items()}
@@ -248,9 +252,12 @@ def fits(member: str, kind: str, value: Any) -> bool:
 
 def fits_form(name: str, value: Any) -> bool:
     form = FORMS.get(name)
-    if form is None or type(value) is not dict or value.keys() != form.keys():
+    if form is None or type(value) is not dict or not value.keys() <= form.keys():
         return False
-    return all(fits(member, kind, value[member]) for member, kind in form.items())
+    return all(
+        fits(member, kind.removesuffix("??"), value[member]) if member in value else kind.endswith("??")
+        for member, kind in form.items()
+    )
 
 
 def fits_params(value: Any) -> bool:
@@ -1204,6 +1211,14 @@ class Books:
     def run_stop(self, line: Line, data: dict[str, Any]) -> None:
         good = ("operator", "feed_ended", "mandate_expired", "revoked")
         self._live(data["run"]).state = "stopped" if data["reason"] in good else "failed"
+
+    def run_caretake(self, line: Line, data: dict[str, Any]) -> None:
+        """An ended run's position is stepped on again, without its strategy, until flat."""
+        name, run = data["run"], self.runs.get(data["run"])
+        if run is None or run.is_live or run.position == ZERO:
+            raise Broken("I15", f"{name} has not ended, or holds nothing to take care of")
+        halt = self.halt_of(run.account, name)
+        require(SEVERITY.index(halt) < SEVERITY.index("HALTED"), "I9", f"{name} is {halt}")
 
     def _live(self, name: str) -> Run:
         run = self.runs.get(name)
