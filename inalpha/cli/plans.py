@@ -9,7 +9,7 @@ import click
 
 from inalpha.cli.client import Commitment, gate, reading, send, unlock, unlock_agent
 from inalpha.cli.main import home_of
-from inalpha.cli.options import home_option, json_option, parse_duration, signing_options
+from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
 from inalpha.cli.propose import approve_plan, book_for, propose
 from inalpha.daemon.presence import require
@@ -85,6 +85,7 @@ def list_(
 @click.option("--limit", metavar="P", help="A limit order; else the market's next open.")
 @click.option("--rationale", required=True, help="Why: the person who decides reads it.")
 @click.option("--account", metavar="NAME", help="The account's owner (default: the signer).")
+@click.option("--run", "run_name", metavar="RUN", help="One of several books of the symbol.")
 @click.option("--reduce-only", is_flag=True, help="Only ever make the position smaller.")
 @click.option("--expires", default="5m", show_default=True, help="How long it waits for its approval.")
 @click.option("--agent", metavar="NAME", help="Propose with this agent's key.")
@@ -100,6 +101,7 @@ def create(
     limit: str | None,
     rationale: str,
     account: str | None,
+    run_name: str | None,
     reduce_only: bool,
     expires: str,
     agent: str | None,
@@ -114,9 +116,13 @@ def create(
     who = unlock_agent(home, agent) if agent else unlock(home, operator, passphrase_file)
 
     def order(book: Target, commit: str, expires_us: int) -> dict[str, Any]:
+        if book.instrument.symbol != symbol:
+            raise usage(
+                "SYMBOL", f"{run} trades {book.instrument.symbol}, not {symbol}.", "Name its own symbol."
+            )
         return book.body(side, quantity, limit, commit, expires_us, reduce_only=reduce_only)
 
-    run = book_for(home, who, account, symbol)
+    run = run_name or book_for(home, who, account, symbol)
     found = propose(home, who, run, order, rationale, parse_duration(expires))
     assert found is not None
     if as_json:

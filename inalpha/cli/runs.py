@@ -368,12 +368,17 @@ def stop(
     """End a run; its position stays open unless --flatten. Without it no key is needed."""
     home = home_of(ctx, home_override)
     who = unlock(home, operator, passphrase_file) if flattens else None
-    found = send(home, "stop", {"run": name, "user": getpass.getuser()})
+    with reading(home) as reader:
+        row = readers.run(reader, name)
+    if who is not None and row is not None and row["ended_seq"] is not None:
+        found = {"run": name, "state": row["state"]}  # over already: what it left can still be closed
+    else:
+        found = send(home, "stop", {"run": name, "user": getpass.getuser()})
     closing = flatten(home, who, name) if who is not None else None
     if as_json:
         emit_json({**found, "flatten": closing} if flattens else found)
         return
-    click.echo(f"{name}  stopped")
+    click.echo(f"{name}  {found['state']}")
     if closing is not None:
         click.echo(f"{closing['plan']}  approved, {closing['order']} closes the position at the next bar")
     elif flattens:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from inalpha.kernel.costs import FeeModel
+from inalpha.kernel.records import Fill
 from inalpha.model.money import e8_from_text, multiply_e8
-from inalpha.model.risk import AccountContext
+from inalpha.model.risk import AccountContext, RunClaim
 from inalpha.model.states import HaltState
 from inalpha.risk.account import AccountBook, Trip
 from inalpha.risk.rules import Rules
 
 
 class Accounts:
-    """One AccountBook per account. Mutated on the ledger's writer thread only."""
+    """One AccountBook per account. Commits move it on the ledger's writer thread, begun steps reserve on the loop's.
+
+    lock: held from reading what an account can spend to reserving it, so that two runs never spend it both.
+    """
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()
         self._books: dict[str, AccountBook] = {}
         self._halts: dict[str, HaltState] = {}
         self.blocks: dict[str, tuple[str, ...]] = {}
@@ -32,27 +41,35 @@ class Accounts:
         """Books, day starts, marks and halts as the ledger's lines make them, in their order."""
         for account, cash in conn.execute("SELECT account, cash FROM account").fetchall():
             self._books[account] = AccountBook(account, _put_in(conn, account, cash), rules_of(account))
-        runs = conn.execute("SELECT run, account, symbol FROM run ORDER BY started_seq").fetchall()
-        openings: dict[str, tuple[str, int, int, int]] = {}
-        for run, account, symbol in runs:
+        openings: dict[str, _Opening] = {}
+        for run, account, symbol in conn.execute(
+            "SELECT run, account, symbol FROM run ORDER BY started_seq"
+        ).fetchall():
             self._books[account].open_book(run, symbol)
             header = conn.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
             if header is not None:
-                body = json.loads(header[0])
-                instrument = body["instrument"]
-                openings[run] = (
-                    account, body["opening_cash_e8"], instrument["tick_e8"], instrument["lot_e8"]
-                )  # fmt: skip
+                openings[run] = _Opening.read(account, json.loads(header[0]))
+        resumes = conn.execute("SELECT seq, scope_key FROM resumed ORDER BY seq").fetchall()
         steps = conn.execute(
-            "SELECT journal.run, journal.input, journal.output FROM step JOIN journal"
+            "SELECT journal.run, journal.input, journal.output, step.seq FROM step JOIN journal"
             " ON journal.run = step.run AND journal.bar = step.bar AND journal.kind = 'bar' ORDER BY step.seq"
         )
-        for run, inputs, outputs in steps:
-            account, opening_e8, tick_e8, lot_e8 = openings[run]
+        closes: dict[str, int] = {}
+        shorts: dict[str, int] = {}
+        for run, inputs, outputs, seq in steps:
+            while resumes and resumes[0][0] < seq:  # a resume rebases the mark at its place in the record
+                self._rebase(resumes.pop(0)[1])
+            opening = openings[run]
             bar = json.loads(inputs)["bar"]
-            cash, lots, *_ = json.loads(outputs)["book"]
-            value = multiply_e8(bar[5] * tick_e8, lots * lot_e8)
-            self._books[account].mark(run, bar[1], cash - opening_e8, value)
+            cash, lots, cost, *_ = json.loads(outputs)["book"]
+            closes[run], shorts[run] = bar[5] * opening.tick_e8, 2 * max(0, -cost)
+            value = multiply_e8(closes[run], lots * opening.lot_e8)
+            self._books[opening.account].mark(run, bar[1], cash - opening.cash_e8, value)
+        for _, scope_key in resumes:
+            self._rebase(scope_key)
+        for run, opening in openings.items():
+            claim = _claim(conn, run, opening.fee, closes.get(run, 0), shorts.get(run, 0))
+            self._books[opening.account].claim(run, claim)
         self._halts = {
             key: HaltState(state)
             for key, state in conn.execute("SELECT scope_key, state FROM halt").fetchall()
@@ -64,9 +81,14 @@ class Accounts:
     def set_halt(self, scope_key: str, state: HaltState) -> None:
         self._halts[scope_key] = state
         if state is HaltState.ACTIVE:
-            for account, book in self._books.items():
-                if scope_key in ("all", account):
-                    book.rebase()
+            with self.lock:
+                self._rebase(scope_key)
+
+    def _rebase(self, scope_key: str) -> None:
+        """A person resumed: the high-water mark of the accounts in that scope starts again from here."""
+        for account, book in self._books.items():
+            if scope_key in ("all", account):
+                book.rebase()
 
     def scope_state(self, scope_key: str) -> HaltState:
         """The state that was set on exactly this scope."""
@@ -80,13 +102,92 @@ class Accounts:
     def halt_of(self, account: str, run: str) -> HaltState:
         return max((state for _, state in self.halts_of(account, run)), key=lambda state: state.severity)
 
+    def halt_of_run(self, run: str) -> HaltState:
+        """The strictest state that covers a run, by its name alone; ACTIVE for one that nobody knows."""
+        for account, book in self._books.items():
+            if run in book.books:
+                return self.halt_of(account, run)
+        return HaltState.ACTIVE
+
     def context(self, account: str, run: str) -> AccountContext:
         """The account as this run's checks read it now."""
         blocks = self.blocks_of_all + self.blocks.get(run, ())
-        return self._books[account].context(run, self.halts_of(account, run), blocks)
+        with self.lock:
+            return self._books[account].context(run, self.halts_of(account, run), blocks)
 
-    def mark(self, account: str, run: str, now_ns: int, cash_flow_e8: int, value_e8: int) -> list[Trip]:
-        return self._books[account].mark(run, now_ns, cash_flow_e8, value_e8)
+    def begin(self, account: str, run: str, cash_flow_e8: int, claim: RunClaim) -> None:
+        """Reserve what a step has just spent at its fills, until `mark` or `void`."""
+        with self.lock:
+            self._books[account].begin(run, cash_flow_e8, claim)
+
+    def void(self, account: str, run: str) -> None:
+        """The begun step does not count: its reservation ends."""
+        with self.lock:
+            self._books[account].settle(run)
+
+    def claim(self, account: str, run: str, claim: RunClaim) -> None:
+        """What a run's working entries, plans and short hold of its account, as just committed."""
+        with self.lock:
+            self._books[account].claim(run, claim)
+
+    def affords(self, account: str, run: str, opening_cash_e8: int, fills: Sequence[Fill]) -> bool:
+        """Whether no entry among a run's new fills takes the account's committed cash below zero (I13)."""
+        with self.lock:
+            book = self._books[account]
+            others = book.cash_e8 - book.books[run].cash_flow_e8
+        return all(fill.reduce_only or others + fill.cash_e8 - opening_cash_e8 >= 0 for fill in fills)
+
+    def mark(
+        self, account: str, run: str, now_ns: int, cash_flow_e8: int, value_e8: int, claim: RunClaim
+    ) -> list[Trip]:
+        """Take a committed step: the run's book at its bar's close, and what it still holds of the account."""
+        with self.lock:
+            book = self._books[account]
+            book.claim(run, claim)
+            book.settle(run)
+            return book.mark(run, now_ns, cash_flow_e8, value_e8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What a run's journal header fixes: its account, opening cash, tick, lot and fee."""
+
+    account: str
+    cash_e8: int
+    tick_e8: int
+    lot_e8: int
+    fee: FeeModel
+
+    @classmethod
+    def read(cls, account: str, header: Mapping[str, Any]) -> _Opening:
+        instrument = header["instrument"]
+        return cls(
+            account,
+            header["opening_cash_e8"],
+            instrument["tick_e8"],
+            instrument["lot_e8"],
+            FeeModel(*header["fee"]),
+        )
+
+
+def _claim(conn: sqlite3.Connection, run: str, fee: FeeModel, close_e8: int, short_e8: int) -> RunClaim:
+    """What a run holds of its account by the ledger's own projections, so that one still recovering counts too."""
+    rows = conn.execute(
+        'SELECT o.side, o.quantity, o.filled, p."limit", p.stop FROM orders o JOIN plan p ON p.plan = o.plan'
+        " WHERE o.run = ? AND o.state = 'working' AND o.child IS NULL AND NOT p.reduce_only"
+        " UNION ALL SELECT side, quantity, '0', \"limit\", stop FROM plan"
+        " WHERE run = ? AND state = 'pending' AND NOT reduce_only",
+        (run, run),
+    ).fetchall()
+    sums = {"buy": 0, "sell": 0}
+    fees = 0
+    for side, quantity, filled, limit, stop in rows:
+        price = limit or stop
+        rest = e8_from_text(quantity) - e8_from_text(filled)
+        worth = multiply_e8(e8_from_text(price) if price else close_e8, rest)
+        sums[side] += worth
+        fees += fee.fee_e8(worth, rest)
+    return RunClaim(sums["buy"], sums["sell"], fees, short_e8)
 
 
 def _put_in(conn: sqlite3.Connection, account: str, cash: str) -> int:

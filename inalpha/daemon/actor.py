@@ -20,7 +20,7 @@ from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.outbox import Notice
 from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
 from inalpha.daemon.retries import FEED, Retries
-from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open
+from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open, plan_ttl_us
 from inalpha.execution.reasons import Reasons, Salted, names_in
 from inalpha.execution.waivers import Waiver
 from inalpha.kernel.gateway import gateway_for
@@ -31,6 +31,7 @@ from inalpha.ledger.readers import read_salted
 from inalpha.ledger.txn import Txn
 from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
+from inalpha.model.money import text_from_e8
 from inalpha.model.risk import AccountContext
 from inalpha.model.runner import END_CODES, RunBecomes, RunnerEnded
 from inalpha.model.states import STOPPED_REASONS, HaltState, strictest
@@ -79,8 +80,10 @@ class RunActor:
         self.intake = Intake(self)
         self.retries = Retries(self)
         self.reasons = Reasons()
+        self.runner_limits = plan.rules.controls.runner_limits
         self._limits_sha256 = plan.rules.sha256
         self._after_open_ns: int | None = None
+        self._held = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -128,6 +131,7 @@ class RunActor:
                     write_command(txn, self.plan.facts, kernel.command(command, self.context()))
                 if not stays:
                     close_open(txn, self.run)
+                self._claim(kernel)
                 if was_live:
                     txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64]})
                     if failed:
@@ -172,6 +176,7 @@ class RunActor:
                 result = make(txn, kernel, self.context())
                 if result is not None:
                     write_command(txn, self.plan.facts, result)
+                self._claim(kernel)
 
             try:
                 await self.office.write(job, notice)
@@ -202,9 +207,11 @@ class RunActor:
     async def limits(self) -> None:
         """Come under the account's limits as the ledger now holds them."""
         async with self.lock:
-            await self._apply_limits()
+            rules = await self._apply_limits()
             await self.apply_halt(self.retries.state())
         self._refresh_hold()
+        if rules is not None and not self.ended and rules.controls.runner_limits != self.runner_limits:
+            await self.restart()  # a runner's time and memory are fixed when it is loaded
 
     def has_newer_limits(self, txn: Txn) -> bool:
         """Whether limits came into force that this run was not brought under yet."""
@@ -213,6 +220,54 @@ class RunActor:
     def has_expired(self, now_us: int) -> bool:
         """Whether the mandate's time is over, by the host's clock."""
         return not self.ended and now_us >= self.plan.expires_us
+
+    async def caretake(self, *, held: bool = False) -> bool:
+        """Step an ended run's position on, under its exits and the guard, until it is flat; False where there is none.
+
+        The run's feed goes on behind the last bar that it consumed. Nothing is opened under HALTED or KILLED.
+        held: a replay takes no bar before `release`, so that an order in hand meets the market that was seen.
+        """
+        async with self.lock:
+            if not self.ended or not self.closed or self.plan.parked:
+                return False
+            kernel = await self._rebuild_alone()
+            if kernel is None or kernel.position_lots == 0:
+                return False
+
+            def job(txn: Txn) -> bool:
+                state = self.office.halt_now(txn, self.account, self.run)
+                if state.severity >= HaltState.HALTED.severity:
+                    return False
+                txn.line("run.caretake", DAEMON, {"run": self.run})
+                command = Command("caretake", kernel.now_ns, actor=DAEMON)
+                write_command(txn, self.plan.facts, kernel.command(command, self.context()))
+                self.closed = False
+                return True
+
+            opened = await self.office.write(job, ("run", [self.run]))
+        if opened:
+            self._held = held
+            self.office.log("run_caretaken", "info", self.run)
+            self.start()
+            await self._ready()
+        return opened
+
+    async def _ready(self) -> None:
+        """Until the run is back from its journal, or has ended again; at most ten seconds."""
+        for _ in range(500):
+            if self.kernel is not None or self.closed:
+                return
+            await asyncio.sleep(0.02)
+
+    def release(self) -> None:
+        """The order that a caretaker was opened for is made, or refused: bars may come."""
+        self._held = False
+        self._refresh_hold()
+
+    def _claim(self, kernel: Kernel | None) -> None:
+        """On the writer's thread: the account knows what this run's entries, plans and short hold of it now."""
+        if kernel is not None:
+            self.office.accounts.claim(self.account, self.run, kernel.claim)
 
     def rely_on(self, last: Waiver) -> None:
         """The owner's last word about a waiver: it replaces what the run was loaded under."""
@@ -276,7 +331,7 @@ class RunActor:
         if self.has_expired(time.time_ns() // 1000):
             raise RunFailed("mandate_expired", "")
         over = self.waiver_over(time.time_ns() // 1000)
-        if over is not None:
+        if over is not None and not self.ended:  # an ended run's position is watched whatever was waived
             raise RunFailed("waiver_expired", over.over_text)
         if not self.ended:
             await office.load_runner(self)
@@ -296,12 +351,12 @@ class RunActor:
             await self.apply_halt(self.retries.state())
         self._refresh_hold()
 
-    async def _apply_limits(self) -> None:
+    async def _apply_limits(self) -> Rules | None:
         """The tighter of the account's rules and the mandate's binds; where neither is, the run may only
-        reduce, under its mandate's."""
+        reduce, under its mandate's. Answers the rules in force; None where the run is not trading now."""
         kernel = self.kernel
         if self.closed or kernel is None:
-            return
+            return None
         assert isinstance(kernel.risk, RiskEngine)
         present = kernel.risk.rules.sha256
 
@@ -309,6 +364,7 @@ class RunActor:
             account = self.office.rules_in_force(txn, self.account)
             found = binding(account, self.plan.rules)
             rules = found or self.plan.rules
+            self._claim(kernel)
             if rules.sha256 != present:
                 command = Command(
                     "limits", self.clock_ns() or kernel.now_ns, actor=DAEMON, code=rules.sha256,
@@ -321,7 +377,10 @@ class RunActor:
             return rules, account.sha256
 
         rules, self._limits_sha256 = await self.office.write(job)
-        self.plan.facts = replace(self.plan.facts, rules_sha256=rules.sha256)
+        self.plan.facts = replace(
+            self.plan.facts, rules_sha256=rules.sha256, plan_ttl_us=plan_ttl_us(rules, self.plan.spec)
+        )
+        return rules
 
     async def apply_halt(self, state: HaltState) -> None:
         """Bring the kernel under a state, journalled. The caller holds the lock."""
@@ -333,12 +392,13 @@ class RunActor:
 
         def job(txn: Txn) -> None:
             write_command(txn, self.plan.facts, kernel.command(command, self.context()))
+            self._claim(kernel)
 
         await self.office.write(job)
 
     def _refresh_hold(self) -> None:
-        """A replay holds while a plan of its run awaits a person."""
-        if self.kernel is not None and self.kernel.pending:
+        """A replay holds while a plan of its run awaits a person, or while one is being made."""
+        if self._held or (self.kernel is not None and self.kernel.pending):
             self.go.clear()
         else:
             self.go.set()
@@ -398,14 +458,20 @@ class RunActor:
                 raise StepVoided
             began = self.office.accounts.halt_of(self.account, self.run)
             self.kernel = None  # until the step has committed, the journal alone says where the run stands
-            request = kernel.begin(bar, received_ns, self.context())
-            reply, failure = await self._ask(request)
-            fresh: dict[str, Salted] = {}
-            if reply is not None and reply.intents:
-                reply, fresh = self.reasons.commit(reply)
-            result = await self.office.write(
-                lambda txn: self._commit(txn, kernel, reply, began, fresh), ("step", [self.run])
-            )
+            accounts, opening_e8 = self.office.accounts, self.plan.spec.opening_cash_e8
+            with accounts.lock:
+                request = kernel.begin(bar, received_ns, self.context())
+                accounts.begin(self.account, self.run, kernel.book.cash_e8 - opening_e8, kernel.claim)
+            try:
+                reply, failure = await self._ask(request)
+                fresh: dict[str, Salted] = {}
+                if reply is not None and reply.intents:
+                    reply, fresh = self.reasons.commit(reply)
+                result = await self.office.write(
+                    lambda txn: self._commit(txn, kernel, reply, began, fresh), ("step", [self.run])
+                )
+            finally:
+                accounts.void(self.account, self.run)
             self.reasons.learn(fresh)
             self.kernel = kernel
         self._refresh_hold()
@@ -419,7 +485,7 @@ class RunActor:
     def _failure(self, error: str) -> RunFailed:
         """What a reply's error means: over its memory, or an exception of the strategy."""
         if error.startswith("MemoryError"):
-            limit = self.plan.rules.controls.runner_limits.memory_mib
+            limit = self.runner_limits.memory_mib
             return RunFailed("memory", f"over {limit} MiB")
         return RunFailed("exception", error)
 
@@ -450,14 +516,22 @@ class RunActor:
         for name, (salt, text) in fresh.items():
             txn.keep_text(name, salt, text)
         result = kernel.finish(reply, self.context())
+        opening_e8 = self.plan.spec.opening_cash_e8
+        if not self.office.accounts.affords(self.account, self.run, opening_e8, result.fills):
+            raise StepVoided  # another run's exit took the cash meanwhile; the bar is begun again
         write_step(txn, self.plan.facts, result)
+        if result.fills and result.cash_e8 < 0:
+            text = f"the book stands at {text_from_e8(result.cash_e8)}: an exit filled beyond its cash"
+            self.office.alert(txn, "book_negative", self.run, text)
         instrument, bar = self.plan.spec.instrument, result.bar
         value = position_value_e8(
             bar.close_ticks, result.position_lots, instrument.tick_e8, instrument.lot_e8
         )
-        flow = result.cash_e8 - self.plan.spec.opening_cash_e8
+        flow = result.cash_e8 - opening_e8
         if self.office.halt_at_commit(txn, self.account, self.run).severity > began.severity:
             raise StepVoided
-        trips = self.office.accounts.mark(self.account, self.run, bar.close_time_ns, flow, value)
+        trips = self.office.accounts.mark(
+            self.account, self.run, bar.close_time_ns, flow, value, kernel.claim
+        )
         self.office.trip(txn, self.account, trips)
         return result

@@ -212,6 +212,7 @@ async def resume(office: Office, call: Call) -> Body:
     body = await call.commit(office, job, ("halt", [key]))
     office.mend_latch()
     await office.apply_halts()
+    await office.caretake_scope(account, run)
     return body
 
 

@@ -20,6 +20,7 @@ from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused, TryAgain
 from inalpha.model.runner import HostLost, RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
+from inalpha.risk.settings import RunnerLimits
 
 if TYPE_CHECKING:
     from inalpha.daemon.runplan import RunPlan
@@ -80,9 +81,9 @@ class Fleet(RunnerLink):
     def _of(self, run: str) -> HostLink:
         return self._links.get(self._bound.get(run, LOCAL_HOST), self._links[LOCAL_HOST])
 
-    async def load(self, plan: RunPlan, level: str = "sealed") -> Evidence:
+    async def load(self, plan: RunPlan, limits: RunnerLimits, level: str = "sealed") -> Evidence:
         """A fresh runner; one that is left from before is ended first."""
-        spec, settings = plan.spec, plan.rules.controls.runner_limits
+        spec = plan.spec
         link = self._of(spec.run)
         await link.kill(spec.run)
         try:
@@ -94,8 +95,8 @@ class Fleet(RunnerLink):
                 spec.instrument,
                 spec.timeframe,
                 spec.seed,
-                step_s=float(settings.bar_s),
-                memory_bytes=settings.memory_mib << 20,
+                step_s=float(limits.bar_s),
+                memory_bytes=limits.memory_mib << 20,
                 level=level,
             )
         except TryAgain:  # it is down

@@ -15,6 +15,7 @@ from inalpha.market.rawbar import RawBar
 from inalpha.model.bar import Bar
 from inalpha.model.states import HaltState
 from inalpha.risk.controls.data_sanity import jump_text
+from inalpha.risk.engine import RiskEngine
 
 if TYPE_CHECKING:
     from inalpha.daemon.actor import RunActor
@@ -110,7 +111,8 @@ class Intake:
             kernel = actor.kernel
             if kernel is None:
                 raise StepVoided
-            last, sanity = kernel.last_bar, actor.plan.rules.controls.data_sanity
+            assert isinstance(kernel.risk, RiskEngine)
+            last, sanity = kernel.last_bar, kernel.risk.rules.controls.data_sanity  # the rules now in force
             if last is None or kernel.halt.severity >= HaltState.HALTED.severity:
                 return
             why = jump_text(last.close_ticks, bar.close_ticks, sanity)

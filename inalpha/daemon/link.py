@@ -10,6 +10,7 @@ from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused
 from inalpha.model.runner import HostLost
 from inalpha.model.step import StepReply, StepRequest
+from inalpha.risk.settings import RunnerLimits
 
 if TYPE_CHECKING:
     from inalpha.daemon.runplan import RunPlan
@@ -39,8 +40,11 @@ class RunnerLink:
         """(host of the run, its measured level), None while that host is down."""
         return None
 
-    async def load(self, plan: RunPlan, level: str = "sealed") -> Evidence:
-        """level: the least that is accepted; below sealed only where a waiver says so."""
+    async def load(self, plan: RunPlan, limits: RunnerLimits, level: str = "sealed") -> Evidence:
+        """limits: time and memory, by the rules that bind now. level: the least that is accepted.
+
+        Below sealed only where a waiver says so.
+        """
         raise HostLost("none", 0.0)
 
     async def warm(self, run: str, bars: Sequence[Bar]) -> None:

@@ -17,13 +17,13 @@ from inalpha.daemon.logs import Log
 from inalpha.daemon.outbox import LINES, Notice, Outbox
 from inalpha.daemon.record import RISK, RunFacts
 from inalpha.daemon.refusals import Refusals
-from inalpha.daemon.runplan import RunPlan
+from inalpha.daemon.runplan import RunPlan, plan_ttl_us
 from inalpha.execution import waivers
 from inalpha.execution.waivers import Waiver
 from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.version import OtherKernel
-from inalpha.ledger.readers import PARKED, STEPS_ON, read_blob
+from inalpha.ledger.readers import LEFT_ALONE, PARKED, STEPS_ON, read_blob
 from inalpha.ledger.txn import Txn
 from inalpha.ledger.writer import Ledger
 from inalpha.market.feedspec import FeedSpec
@@ -34,7 +34,7 @@ from inalpha.model.money import e8_from_text
 from inalpha.model.runner import SECURITY_ALERTS
 from inalpha.model.states import LIVE_RUN_STATES, HaltState, strictest
 from inalpha.risk.account import Trip
-from inalpha.risk.rules import Rules, rules_from_canonical
+from inalpha.risk.rules import Rules, binding, rules_from_canonical
 
 T = TypeVar("T")
 
@@ -145,9 +145,6 @@ class Office:
             except (ValueError, KeyError, TypeError) as error:
                 parked = f"its journal cannot be read: {error}."
         txn.conn.execute("DELETE FROM run_error WHERE run = ? AND code = ?", (run, PARKED))
-        expiry = rules.controls.plan_expiry
-        bar_s = max(1, spec.timeframe_ns // 1_000_000_000)
-        ttl_s = expiry.human_s if spec.approval == "human" else min(expiry.machine_s, bar_s)
         facts = RunFacts(
             run,
             mandate["account"],
@@ -155,7 +152,7 @@ class Office:
             spec.instrument,
             row[1],
             mandate["limits_sha256"],
-            ttl_s * 10**6,
+            plan_ttl_us(rules, spec),
         )
         has_ended = row[3] not in LIVE_RUN_STATES
         return RunPlan(spec, feed, source, rules, facts, mandate["expires"], row[2] * 1000, has_ended, parked)
@@ -191,6 +188,28 @@ class Office:
         self.actors[run] = actor
         actor.start()
 
+    async def caretake(self, run: str, *, held: bool = False) -> bool:
+        """Open an ended run's book again where it was left with a position; see RunActor.caretake."""
+        query = f"SELECT 1 FROM run WHERE run = ? AND {LEFT_ALONE}"
+        if await self.write(lambda txn: txn.conn.execute(query, (run,)).fetchone()) is None:
+            return False
+        actor = self.actors.get(run)
+        if actor is None:
+            actor = RunActor(self, await self.write(lambda txn: self.plan_run(txn, run)))
+            actor.closed = actor.ended
+            self.actors[run] = actor
+        return await actor.caretake(held=held)
+
+    async def caretake_scope(self, account: str | None, run: str | None) -> None:
+        """After a signed resume: every ended run of its scope whose position nobody watches and whose feed goes on."""
+
+        def job(txn: Txn) -> list[str]:
+            query = f"SELECT run FROM run WHERE {LEFT_ALONE} AND ifnull(?, account) = account AND ifnull(?, run) = run"
+            return [found for (found,) in txn.conn.execute(query, (account, run))]
+
+        for left in await self.write(job):
+            await self.caretake(left)
+
     async def resume_runs(self) -> int:
         """Every live run of the ledger goes on."""
         states = [state.value for state in LIVE_RUN_STATES]
@@ -217,12 +236,14 @@ class Office:
 
         def demand(txn: Txn) -> list[Waiver]:
             # On the writer's thread: a line that ends one of them comes after, whatever this task waits for.
+            rules = binding(self.rules_in_force(txn, actor.account), plan.rules) or plan.rules
+            actor.runner_limits = rules.controls.runner_limits
             actor.waivers = self.demand_waivers(txn, actor.run, plan.rules)
             return actor.waivers
 
         held = await self.write(demand)
         waived = [waiver.rule.split(".")[1] for waiver in held if waiver.rule.startswith("isolation.")]
-        evidence = await self.link.load(plan, waived[0] if waived else "sealed")
+        evidence = await self.link.load(plan, actor.runner_limits, waived[0] if waived else "sealed")
 
         def job(txn: Txn) -> None:
             members = {**evidence.members, "waivers": [waiver.as_dict() for waiver in held]}

@@ -96,9 +96,7 @@ async def create(office: Office, call: Call) -> Body:
     check_rationale(rationale, principal)
     if wanted.get("rationale_commit") != commit:
         raise Refused("RATIONALE", "the body names another rationale.", "--rationale TEXT")
-    actor = office.actors.get(str(wanted.get("run")))
-    if actor is None or actor.closed:
-        raise Refused("NO_RUN", f"{wanted.get('run')} gets no more bars.", "inalpha run list")
+    actor = await _stepping(office, str(wanted.get("run")), principal)
     body: Body = {}
 
     def make(txn: Txn, kernel: Kernel, context: AccountContext) -> CommandResult:
@@ -109,6 +107,9 @@ async def create(office: Office, call: Call) -> Body:
         if not (book.is_live or wanted.get("reduce_only") is True):
             raise Refused("RUN_ENDED", f"{actor.run} has ended: it can only close.", "--reduce-only")
         asked = book.order(wanted, "")
+        if kernel.decider.tagged(asked) != asked:
+            raise Refused("REDUCE_ONLY", f"this order only reduces {actor.run}: its body must say so.",
+                          "Propose it again with --reduce-only; limits of entries then do not stop it.")  # fmt: skip
         _require_few_open(txn, principal)
         txn.keep_text(commit, salt, rationale)
         plan = plans.create_plan(txn, wanted, principal, proposal=note)
@@ -125,10 +126,29 @@ async def create(office: Office, call: Call) -> Body:
         call.seal(txn, body)
         return result
 
-    await actor.command(make, ("plan", [actor.run]))
+    try:
+        await actor.command(make, ("plan", [actor.run]))
+    finally:
+        actor.release()
     if body["outcome"] == "rejected":
         raise Refused(body["code"], f"{body['plan']} was refused: {body['message']}", "Nothing was ordered.")
     return body
+
+
+async def _stepping(office: Office, run: str, principal: str) -> RunActor:
+    """The run whose book takes an order from outside; a person's word opens that of an ended run again.
+
+    Raises Refused: NO_RUN where nothing moves and nothing may be opened.
+    """
+    actor = office.actors.get(run)
+    if actor is not None and not actor.closed:
+        return actor
+    if principal.startswith("op:") and await office.caretake(run, held=True):
+        return office.actors[run]
+    state = office.accounts.halt_of_run(run)
+    if state.severity >= HaltState.HALTED.severity:
+        raise Refused(state.value, f"{run} is {state.value}.", "inalpha resume SCOPE --reason TEXT")
+    raise Refused("NO_RUN", f"{run} gets no more bars.", "inalpha run list")
 
 
 async def approve(office: Office, call: Call) -> Body:

@@ -43,6 +43,13 @@ class RunPlan:
     parked: str = ""
 
 
+def plan_ttl_us(rules: Rules, spec: RunSpec) -> int:
+    """How long a plan of this run waits, host time in microseconds (P17): a person's, or the machine's one bar."""
+    expiry, bar_s = rules.controls.plan_expiry, max(1, spec.timeframe_ns // 1_000_000_000)
+    seconds = expiry.human_s if spec.approval == "human" else min(expiry.machine_s, bar_s)
+    return seconds * 10**6
+
+
 def last_warm_open(entries: list[JournalEntry]) -> int | None:
     """Open time of the last warm-up bar: a run that saw none of its own bars yet goes on behind it."""
     for entry in entries:

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inalpha.execution.plans import plan_body
-from inalpha.ledger.readers import STEPS_ON
+from inalpha.ledger.readers import FEED_ENDED, STEPS_ON
 from inalpha.model.errors import Refused
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, text_from_e8
 from inalpha.model.order import OrderRequest, OrderType, Side, TimeInForce
+from inalpha.model.reduction import only_reduces
 
 LIFE_S = 300
 MAX_LIFE_S = 3600
@@ -47,6 +48,10 @@ class Target:
     ) -> dict[str, Any]:
         """The plan's body. Raises Refused("BAD_ORDER") for what is no order of this instrument."""
         order = self._request("", side, quantity, limit, reduce_only)
+        if self._only_reduces(
+            order
+        ):  # the proposer's own words then say so, and no limit of entries stops it
+            order = replace(order, reduce_only=True)
         return self._body(order, rationale_commit, expires_us)
 
     def closing(self, rationale_commit: str, expires_us: int) -> dict[str, Any] | None:
@@ -71,6 +76,11 @@ class Target:
                 "BAD_ORDER", "only a market or limit order can be proposed.", "inalpha plan create --help"
             )
         return order
+
+    def _only_reduces(self, order: OrderRequest) -> bool:
+        """Whether the order can only shrink what the run holds, other orders of its apart (model/reduction.py)."""
+        held = e8_from_text(self.position) // self.instrument.lot_e8
+        return only_reduces(order, held, (), allow_short=False)
 
     def _request(
         self, name: str, side: str, quantity: str, limit: str | None, reduce_only: bool, tif: str = "GTC"
@@ -99,26 +109,39 @@ class Target:
 
 
 def target(conn: sqlite3.Connection, run: str) -> Target:
-    """Raises Refused: NO_RUN, or RUN_ENDED where nothing of the run moves any more."""
+    """The book for an order from outside; that of an ended run where it holds a position that a caretaker can watch.
+
+    Raises Refused: NO_RUN, RUN_ENDED for an ended run that is flat, FEED_ENDED where no bar will come any more.
+    """
     row = conn.execute(
-        f"SELECT account, mandate_sha256, position, ended_seq IS NULL, {STEPS_ON} FROM run WHERE run = ?",
+        f"SELECT account, mandate_sha256, position, ended_seq IS NULL, {STEPS_ON}, {FEED_ENDED}"
+        " FROM run WHERE run = ?",
         (run,),
     ).fetchone()
     header = conn.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
     if row is None or header is None:
         raise Refused("NO_RUN", f"there is no {run}, or it has seen no bar yet.", "inalpha run list")
-    account, mandate, position, is_live, steps_on = row
-    if not is_live and not steps_on:
-        raise Refused("RUN_ENDED", f"{run} has ended and gets no more bars.", "Start another run.")
+    account, mandate, position, is_live, steps_on, feed_ended = row
+    if not is_live and not steps_on and position == "0":
+        raise Refused("RUN_ENDED", f"{run} has ended and holds nothing.", "Start another run.")
+    if not is_live and not steps_on and feed_ended:
+        raise Refused(
+            "FEED_ENDED",
+            f"the feed of {run} ended for good: no bar prices its position of {position} any more.",
+            "The position stays in the books, shown as unpriced.",
+        )
     told = json.loads(header[0])["instrument"]
     return Target(run, account, mandate, Instrument(**told), position, bool(is_live))
 
 
 def run_of(conn: sqlite3.Connection, account: str, symbol: str) -> str:
-    """The pair's live run, else the newest whose position is still watched. Raises Refused("NO_RUN")."""
+    """The pair's live run, else the newest that is still watched, else the newest that left a position.
+
+    Raises Refused("NO_RUN") where no book of the pair holds one.
+    """
     found = conn.execute(
-        f"SELECT run FROM run WHERE account = ? AND symbol = ? AND (ended_seq IS NULL OR {STEPS_ON})"
-        " ORDER BY ended_seq IS NULL DESC, started_seq DESC LIMIT 1",
+        "SELECT run FROM run WHERE account = ? AND symbol = ? AND (ended_seq IS NULL OR position != '0')"
+        f" ORDER BY ended_seq IS NULL DESC, {STEPS_ON} DESC, started_seq DESC LIMIT 1",
         (account, symbol),
     ).fetchone()
     if found is None:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inalpha.kernel.decide import GUARD_PENDING
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Command
 from inalpha.model.order import OrderState
-from inalpha.model.risk import AccountContext, Refusal, RunView, Stage
+from inalpha.model.risk import AccountContext, Refusal, Stage
 from inalpha.model.states import HaltState
 
 if TYPE_CHECKING:
@@ -35,20 +34,6 @@ def apply(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     return handler(kernel, command, context)
 
 
-def view_of(order: LiveOrder, view: RunView) -> RunView:
-    """What risk reads for an order. One from outside that only reduces is clamped when it fills, like the exits
-    that work already (M17): a bracket's legs do not stand in the way of a person who closes the position."""
-    if not order.is_from_outside or not order.request.reduce_only:
-        return view
-    return replace(view, working=tuple(other for other in view.working if not other.reduce_only))
-
-
-def _guarded(kernel: Kernel, order: LiveOrder) -> tuple[Refusal, ...]:
-    """Nobody from outside enters a position that the guard is closing."""
-    enters = order.is_from_outside and order.is_entry(kernel.position_lots)
-    return (GUARD_PENDING,) if enters and kernel.decider.guard_works() else ()
-
-
 def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     """A person signed: risk binds again with today's account, then the order works from this instant (M1)."""
     order = kernel.pending.pop(command.intent or "", None)
@@ -56,8 +41,9 @@ def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outco
         return Outcome(False, "UNKNOWN_ORDER")
     now = max(kernel.now_ns, command.at_ns)
     # A plan does not stand in its own way: neither as a waiting order nor as a request of the bar.
-    view = replace(view_of(order, kernel.view_at(context, now, order.plan_close_ticks)), bar_requests=())
-    refusals = kernel.risk.check(order.request, view, Stage.BINDING) + _guarded(kernel, order)
+    view = replace(kernel.view_at(context, now, order.plan_close_ticks), bar_requests=())
+    refusals = kernel.risk.check(order.request, view, Stage.BINDING)
+    refusals += kernel.decider.entry_refusals(order.request)
     code = refusals[0].code if refusals else kernel.exchange.check_submit(order, view.bar.close_ticks)
     expires = order.request.expires_ns
     if not code and expires is not None and expires <= now:
@@ -128,9 +114,18 @@ def _end(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     return _DONE
 
 
+def _caretake(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
+    """An ended run's position is stepped on again, under its exits and the guard, without its strategy."""
+    if not kernel.runner_ended:
+        return Outcome(False, "RUN_STATE")
+    kernel.ended = False
+    return _DONE
+
+
 def _limits(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
-    """Other rules bind from here on; their text is part of the input, so the journal needs no file."""
+    """Other rules bind from here on, in the guard too; their text is an input, so the journal needs no file."""
     kernel.risk = kernel.risk.under(command.reason)
+    kernel.guard = kernel.guard.under(command.reason)
     return _DONE
 
 
@@ -142,7 +137,10 @@ def _plan(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     if order.id in kernel.pending or order.id in kernel.exchange.working:
         return Outcome(False, "DUPLICATE_INTENT")
     view = kernel.view_at(context, max(kernel.now_ns, command.at_ns), kernel.last_bar.close_ticks)
-    refusals = kernel.risk.check(order.request, view_of(order, view), Stage.ADVICE) + _guarded(kernel, order)
+    if order.request.reduce_only and kernel.exchange.check_submit(order, kernel.last_bar.close_ticks):
+        return Outcome(False, "NOTHING_TO_REDUCE")
+    refusals = kernel.risk.check(order.request, view, Stage.ADVICE)
+    refusals += kernel.decider.entry_refusals(order.request)
     if refusals:
         return Outcome(False, refusals[0].code, refusals)
     kernel.pending[order.id] = order
@@ -159,6 +157,7 @@ _HANDLERS: dict[str, Callable[[Kernel, Command, AccountContext], Outcome]] = {
     "resume": _resume,
     "stop": _stop,
     "end": _end,
+    "caretake": _caretake,
     "limits": _limits,
     "plan": _plan,
 }

@@ -9,7 +9,9 @@ from inalpha.kernel.normalise import InvalidIntent, normalise
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Decision
 from inalpha.model.bar import Bar
+from inalpha.model.money import text_from_e8
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side
+from inalpha.model.reduction import tagged
 from inalpha.model.risk import AccountContext, Refusal, Stage
 from inalpha.model.states import HaltState
 from inalpha.model.step import MAX_INTENTS, Intent, StepReply
@@ -23,6 +25,16 @@ GUARD_PENDING = Refusal(
     "GUARD_EXIT_PENDING", "guard", None, None, "order", "position_guard",
     "the guard is closing this position; entries wait until it is flat.",
 )  # fmt: skip
+
+
+def _book_negative(cash_e8: int) -> Refusal:
+    """M19: an exit always fills, so a short's cover may leave the run owing money; it enters nothing then."""
+    text = text_from_e8(cash_e8)
+    return Refusal(
+        "BOOK_NEGATIVE", "M19", text, "0", "cash", "book",
+        f"the run's own book stands at {text}: an exit had to fill beyond its cash. Exits run; for entries"
+        " start a new run.",
+    )  # fmt: skip
 
 
 class Decider:
@@ -46,7 +58,11 @@ class Decider:
         return tuple(decisions)
 
     def guard_exit(self, bar: Bar, context: AccountContext) -> tuple[Decision, ...]:
-        """The guard's reduce_only market exit for the whole position; one at a time."""
+        """The guard's reduce_only market exit for the whole position; one at a time.
+
+        It ends the run's working entries: one that fills later would open again what the guard is closing. A plan
+        that awaits a person is refused while the exit works, and after it the person sees a flat position.
+        """
         kernel = self._kernel
         book = kernel.book
         if self.guard_works():
@@ -57,6 +73,9 @@ class Decider:
         if not rule:
             return ()
         kernel.trips += 1
+        for working in tuple(kernel.exchange.working.values()):
+            if working.is_entry:
+                kernel.end_pending(working, OrderState.CANCELLED, rule)
         side = Side.SELL if book.lots > 0 else Side.BUY
         order = OrderRequest(
             f"{bar.sequence}:{GUARD_N}",
@@ -78,6 +97,20 @@ class Decider:
     def guard_works(self) -> bool:
         """Whether an exit of the guard waits for its fill."""
         return any(_number(order) == GUARD_N for order in self._kernel.exchange.working.values())
+
+    def entry_refusals(self, order: OrderRequest) -> tuple[Refusal, ...]:
+        """What the state of the run's own book holds against an entry, whatever the risk rules say."""
+        if order.reduce_only:
+            return ()
+        found = (GUARD_PENDING,) if self.guard_works() else ()
+        cash_e8 = self._kernel.book.cash_e8
+        return (*found, _book_negative(cash_e8)) if cash_e8 < 0 else found
+
+    def tagged(self, order: OrderRequest) -> OrderRequest:
+        """The order with reduce_only set where it can only make the run's position smaller."""
+        kernel = self._kernel
+        seen = [live.projection(0) for live in kernel.orders]
+        return tagged(order, kernel.book.lots, seen, allow_short=kernel.spec.allow_short)
 
     def _cancel(self, intent: Intent) -> None:
         """A finished or unknown order is left alone, and so is one that is not the strategy's own."""
@@ -105,6 +138,7 @@ class Decider:
     ) -> Decision:
         """Risk as advice and binding, the exchange's own demands, then the gateway's route."""
         kernel = self._kernel
+        order = self.tagged(order)
         refusals: tuple[Refusal, ...] = ()
         disposition = Disposition.WORKING if is_guard else kernel.gateway.route(order)
         if not isinstance(kernel.risk, NoRisk):
@@ -113,8 +147,7 @@ class Decider:
             if not refusals and disposition is Disposition.WORKING:
                 refusals = kernel.risk.check(order, view, Stage.BINDING)
         live = kernel.exchange.new_order(order, bar.close_ticks)
-        if live.is_entry(kernel.book.lots) and self.guard_works():
-            refusals = (*refusals, GUARD_PENDING)
+        refusals = (*refusals, *self.entry_refusals(order))
         if refusals:
             return self._deny(raw, order.intent, order, refusals[0].code, refusals)
         code = kernel.exchange.check_submit(live, bar.close_ticks)

@@ -21,7 +21,7 @@ from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side, TimeInForce
 from inalpha.model.step import OrderEvent
 
-FillCheck = Callable[[LiveOrder, int, Bar], str]
+FillCheck = Callable[[LiveOrder, Bar, int, int, int], str]
 
 _PHASES = tuple(Phase)
 _SLIPPING = (OrderType.MARKET, OrderType.STOP_MARKET)
@@ -29,7 +29,10 @@ _PARTICIPATION_DIVISOR = 40  # a fill above 2.5 % of its bar's volume carries a 
 
 
 class Exchange:
-    """fill_check: a last look at the fill price (code, or "" to go on). Drained by the kernel."""
+    """fill_check(order, bar, price_ticks, lots, fee_e8): a last look at an entry (code, or "" to go on).
+
+    fills, ends, events and entry_fills are drained by the kernel.
+    """
 
     def __init__(self, spec: RunSpec, book: Book, fill_check: FillCheck) -> None:
         self.spec = spec
@@ -171,12 +174,13 @@ class Exchange:
             )
         notional = abs(notional_e8(instrument, price_ticks, lots))
         fee = self.spec.fee.fee_e8(notional, instrument.quantity_e8(lots))
-        code = self._affordable(side, lots, price_ticks, notional, fee) or self._fill_check(
-            order, price_ticks, bar
-        )
-        if code:
-            self.end(order, OrderState.CANCELLED, code, time_ns)
-            return
+        if order.is_entry:  # M19: what only reduces always fills, also where it takes the book below zero
+            code = self._affordable(side, lots, price_ticks, notional, fee) or self._fill_check(
+                order, bar, price_ticks, lots, fee
+            )
+            if code:
+                self.end(order, OrderState.CANCELLED, code, time_ns)
+                return
         was_entry = order.filled_lots == 0 and self.book.lots * side >= 0
         self.book.apply(side, lots, price_ticks, fee)
         if was_entry:
@@ -214,13 +218,13 @@ class Exchange:
         return "INSUFFICIENT_CASH" if reserve + fee > book.own_cash_e8() else ""
 
     def check_submit(self, order: LiveOrder, close_ticks: int) -> str:
-        """What is demanded on arrival: something to reduce, no forbidden short, cash at the last close."""
+        """What is demanded on arrival: something to reduce; of an entry no forbidden short, and cash."""
         request, book = order.request, self.book
         side = int(request.side)
-        if request.reduce_only and book.lots * side >= 0:
-            return "NOTHING_TO_REDUCE"
+        if request.reduce_only:
+            return "NOTHING_TO_REDUCE" if book.lots * side >= 0 else ""
         price = request.limit_ticks or request.stop_ticks or close_ticks
-        lots = min(request.quantity_lots, abs(book.lots)) if request.reduce_only else request.quantity_lots
+        lots = request.quantity_lots
         notional = abs(notional_e8(self.spec.instrument, price, lots))
         reserved = self._working_buys_e8(close_ticks) if side > 0 else 0
         fee = self.spec.fee.fee_e8(notional + reserved, self.spec.instrument.quantity_e8(lots))
@@ -252,6 +256,7 @@ class Exchange:
                 self.book.cash_e8,
                 warning,
                 bar.sequence,
+                order.request.reduce_only,
             )
         )
         self.fill_count += 1
@@ -269,7 +274,7 @@ class Exchange:
         if order.child is not None:
             self._cancel_siblings(order, time_ns)
         if self.working:
-            self._cancel_idle_children(time_ns)
+            self._end_needless_exits(time_ns)
         if order.request.stop_loss_ticks is not None or order.request.take_profit_ticks is not None:
             self._grow_children(order, bar, lots, at_open)
 
@@ -280,13 +285,14 @@ class Exchange:
             if is_sibling or order is filled.parent:
                 self.end(order, OrderState.CANCELLED, "OCO", time_ns)
 
-    def _cancel_idle_children(self, time_ns: int) -> None:
-        """M16: a position closed (or turned) by anything else leaves no leg of a bracket behind."""
+    def _end_needless_exits(self, time_ns: int) -> None:
+        """M16: a position closed (or turned) by whatever fill leaves no exit behind, nor a leg's entry."""
         for order in list(self.working.values()):
-            if order.child is not None and self.book.lots * int(order.request.side) >= 0:
-                self.end(order, OrderState.CANCELLED, "POSITION_CLOSED", time_ns)
-                if order.parent is not None and order.parent.id in self.working:
-                    self.end(order.parent, OrderState.CANCELLED, "POSITION_CLOSED", time_ns)
+            if order.is_entry or order.id not in self.working or self.book.lots * int(order.request.side) < 0:
+                continue
+            self.end(order, OrderState.CANCELLED, "POSITION_CLOSED", time_ns)
+            if order.parent is not None and order.parent.id in self.working:
+                self.end(order.parent, OrderState.CANCELLED, "POSITION_CLOSED", time_ns)
 
     def _grow_children(self, entry: LiveOrder, bar: Bar, lots: int, at_open: bool) -> None:
         """M13, M14: legs for the filled quantity, in this bar only when the entry filled at its open."""

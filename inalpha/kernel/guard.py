@@ -15,9 +15,16 @@ class Guard(Protocol):
 
     def trip(self, view: RunView, average: tuple[int, int]) -> str: ...
 
+    def under(self, rules: str) -> Guard:
+        """The same guard under other rules, given by their canonical text."""
+        ...
+
 
 class NoGuard:
     """No guard: a backtest that was asked for none."""
 
     def trip(self, view: RunView, average: tuple[int, int]) -> str:
         return ""
+
+    def under(self, rules: str) -> NoGuard:
+        return self

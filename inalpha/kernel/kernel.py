@@ -27,10 +27,10 @@ from inalpha.kernel.journal import (
 from inalpha.kernel.orders import LiveOrder, by_number
 from inalpha.kernel.records import Command, CommandResult, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.kernel.spec import RunSpec
-from inalpha.kernel.view import Activity, make_view
+from inalpha.kernel.view import Activity, make_claim, make_view
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderState
-from inalpha.model.risk import AccountContext, RiskCheck, RunView, Stage
+from inalpha.model.risk import AccountContext, FillTerms, RiskCheck, RunClaim, RunView, Stage
 from inalpha.model.states import HaltState
 from inalpha.model.step import OrderEvent, StepReply, StepRequest
 
@@ -112,6 +112,12 @@ class Kernel:
             return ()
         live = [*self.exchange.working.values(), *self.pending.values()]
         return tuple(sorted(live, key=by_number))
+
+    @property
+    def claim(self) -> RunClaim:
+        """What this run may still do to its account: see RunClaim."""
+        close = self.last_bar.close_ticks if self.last_bar else 0
+        return make_claim(self.spec, self.book, self.orders, close)
 
     @property
     def equity_e8(self) -> int:
@@ -271,7 +277,7 @@ class Kernel:
     def cancel_orders(self, code: str, *, entries_only: bool) -> None:
         """Cancel working orders and every plan that awaits a person (entries_only: spare the exits)."""
         for order in self.orders:
-            if entries_only and not order.is_entry(self.book.lots):
+            if entries_only and not order.is_entry:
                 continue
             self.end_pending(order, OrderState.CANCELLED, code)
 
@@ -298,8 +304,8 @@ class Kernel:
         self.exchange.events.clear()
         return events
 
-    def _check_fill(self, order: LiveOrder, price_ticks: int, bar: Bar) -> str:
-        """Risk's last look, at the price that would be paid. The view's bar is the filling one."""
+    def _check_fill(self, order: LiveOrder, bar: Bar, price_ticks: int, lots: int, fee_e8: int) -> str:
+        """Risk's last look at an entry, at the price that would be paid. The view's bar is the filling one."""
         context = self._context
         if context is None or isinstance(self.risk, NoRisk):
             return ""
@@ -315,9 +321,9 @@ class Kernel:
             0,
             order.plan_close_ticks,
             context,
-            price_ticks,
+            FillTerms(price_ticks, lots, fee_e8),
         )
-        refusals = self.risk.check(order.request, commands.view_of(order, view), Stage.FILL)
+        refusals = self.risk.check(order.request, view, Stage.FILL)
         return refusals[0].code if refusals else ""
 
     def _context_input(self, context: AccountContext) -> str:

@@ -72,12 +72,10 @@ class LiveOrder:
         """A person or an agent proposed it: it is called by its plan, not `<bar>:<n>`."""
         return ":" not in self.request.intent
 
-    def is_entry(self, position_lots: int) -> bool:
-        """True unless the order can only shrink the position that exists."""
-        side = int(self.request.side)
-        return not self.request.reduce_only and (
-            position_lots * side >= 0 or self.remaining_lots > abs(position_lots)
-        )
+    @property
+    def is_entry(self) -> bool:
+        """The tag alone answers: what only reduces was judged when the order was made (model/reduction.py)."""
+        return not self.request.reduce_only
 
     def view(self) -> OrderView:
         """The order as its strategy sees it."""

@@ -34,6 +34,7 @@ class Fill(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One execution. intent: the order's id inside the run; child names a bracket's leg.
 
     position_lots and cash_e8: the book after it. warning: a share of volume that is hard to believe.
+    reduce_only: of an exit, which fills whatever the cash.
     """
 
     intent: str
@@ -49,6 +50,7 @@ class Fill(msgspec.Struct, frozen=True, gc=False, array_like=True):
     cash_e8: int
     warning: str
     bar: int
+    reduce_only: bool
 
 
 class OrderEnd(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -79,7 +81,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 class Command:
     """A journalled control between two bars. at_ns: the source's clock when it was journalled.
 
-    kind: approve, reject, expire, cancel, halt, resume, stop, end, limits (reason: the rules' canonical
+    kind: approve, reject, expire, cancel, halt, resume, stop, end, caretake, limits (reason: the rules' canonical
     text, code: their sha256) or plan. intent names the order (or a
     bracket's leg, `<bar>:<n>:stop_loss`); order is what `plan` places from outside the strategy.
     """

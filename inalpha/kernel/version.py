@@ -10,9 +10,10 @@ import json
 
 from inalpha.model.errors import Refused
 
-KERNEL_VERSION = 2
-# 1 is none of them: its journals had another form, and no release wrote one.
-OLDER_VERSIONS: frozenset[int] = frozenset()
+KERNEL_VERSION = 3
+# 1 is none of them: its journals had another form, and no release wrote one. 2 judged what only reduces anew at each
+# fill and knew no account-wide cash.
+OLDER_VERSIONS: frozenset[int] = frozenset({2})
 
 
 class OtherKernel(Refused):

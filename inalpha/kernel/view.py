@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 
 from inalpha.kernel.book import Book
+from inalpha.kernel.costs import notional_e8
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.bar import Bar
-from inalpha.model.risk import AccountContext, RunView
+from inalpha.model.risk import AccountContext, FillTerms, RunClaim, RunView
 from inalpha.model.timeframe import DAY_NS
 
 CLOSES_KEPT = 101  # a hundred returns
@@ -55,7 +56,7 @@ def make_view(
     lag_ns: int,
     plan_close_ticks: int | None,
     context: AccountContext,
-    fill_ticks: int | None = None,
+    fill: FillTerms | None = None,
 ) -> RunView:
     """mark_ticks: the last close, at which the position is valued. bar: the last bar, or the filling one."""
     activity.forget_before(now_ns)
@@ -81,7 +82,24 @@ def make_view(
         plan_close_ticks=plan_close_ticks,
         fee_bps_e8=spec.fee.bps_e8,
         account=context,
-        fill_ticks=fill_ticks,
+        fill=fill,
         max_lag_ns=spec.lag_limit_ns,
         allow_short=spec.allow_short,
+        short_proceeds_e8=max(0, -book.cost_e8),
     )
+
+
+def make_claim(spec: RunSpec, book: Book, orders: tuple[LiveOrder, ...], close_ticks: int) -> RunClaim:
+    """What working entries, plans and an open short of this run hold of its account."""
+    buys = sells = fees = 0
+    for order in orders:
+        if not order.is_entry:
+            continue
+        seen = order.projection(close_ticks)
+        notional = notional_e8(spec.instrument, seen.reference_ticks, seen.remaining_lots)
+        fees += spec.fee.fee_e8(notional, spec.instrument.quantity_e8(seen.remaining_lots))
+        if seen.side > 0:
+            buys += notional
+        else:
+            sells += notional
+    return RunClaim(buys, sells, fees, 2 * max(0, -book.cost_e8))

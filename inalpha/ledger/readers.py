@@ -29,6 +29,12 @@ STEPS_ON = (
     " AND (SELECT input FROM journal j WHERE j.run = run.run"
     """ ORDER BY n DESC LIMIT 1) NOT LIKE '%"kind":"end"%')"""
 )
+# An ended run that left a position which nothing watches, though its feed did not end for good.
+FEED_ENDED = (
+    "(SELECT input FROM journal j WHERE j.run = run.run AND kind = 'command'"
+    """ ORDER BY n DESC LIMIT 1) LIKE '%"kind":"end"%"reason":"feed_ended"%'"""
+)
+LEFT_ALONE = f"(ended_seq IS NOT NULL AND position != '0' AND NOT {STEPS_ON} AND NOT {FEED_ENDED})"
 _COMMIT = re.compile(r"[0-9a-f]{64}")
 _LAST_ERROR = "(SELECT code FROM run_error e WHERE e.run = run.run ORDER BY ts DESC LIMIT 1)"
 _RUN = f"SELECT *, {STEPS_ON} AS is_watched, {_LAST_ERROR} AS last_error FROM run"

@@ -51,6 +51,10 @@ class AccountContext:
 
     Amounts in 1e-8 units. base_cash_e8: the account's cash less this run's own cash flows, so that
     account cash = base_cash_e8 + own cash flows since its start. Values are at the last closed bars.
+    other_reserved_e8: what the other runs' working entries and plans may still spend of that cash, what their
+    begun steps have spent that is not yet in it, and the proceeds and reserves of their shorts (P12).
+    other_buys_e8, other_sells_e8: notional of the other runs' working entries and plans by side; the same for
+    those on this run's symbol (P4).
     day_start_equity_e8, high_water_e8: of the whole account; None = not known yet (controls that
     need it refuse). blocks: conditions that end by themselves, such as "STALE_FEED" or "DISK".
     """
@@ -59,12 +63,45 @@ class AccountContext:
     other_value_e8: int = 0
     other_gross_e8: int = 0
     other_symbol_value_e8: int = 0
+    other_reserved_e8: int = 0
+    other_buys_e8: int = 0
+    other_sells_e8: int = 0
+    other_symbol_buys_e8: int = 0
+    other_symbol_sells_e8: int = 0
     halt: HaltState = HaltState.ACTIVE
     halt_scope: str = ""
     locks: tuple[Lock, ...] = ()
     blocks: tuple[str, ...] = ()
     day_start_equity_e8: int | None = None
     high_water_e8: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunClaim:
+    """What one run's working entries, plans and shorts hold of its account, in 1e-8 money.
+
+    buys_e8, sells_e8: notional of working entries and plans at their reference prices, by side. fees_e8: their
+    fees. short_e8: the proceeds of an open short, which are owed, and as much again in own cash as its reserve.
+    """
+
+    buys_e8: int = 0
+    sells_e8: int = 0
+    fees_e8: int = 0
+    short_e8: int = 0
+
+    @property
+    def cash_e8(self) -> int:
+        """Cash that nothing else may spend. A short entry ties up own cash equal to its notional."""
+        return self.buys_e8 + self.sells_e8 + self.fees_e8 + self.short_e8
+
+
+@dataclass(frozen=True, slots=True)
+class FillTerms:
+    """What is about to be executed: price in ticks after slippage, lots, fee in 1e-8 money."""
+
+    price_ticks: int
+    lots: int
+    fee_e8: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +126,8 @@ class RunView:
     recent_orders_ns: market times of this run's executed plans of the last rolling day, oldest first;
     orders_this_bar: executed in this step. bar_requests: (side, lots) of orders already taken on this
     bar. plan_close_ticks: the last close when the plan was made. fee_bps_e8: the fee in basis points
-    times 1e8 (0 for other fee models). fill_ticks: the price about to be paid; Stage.FILL only.
-    max_lag_ns: the lag above which a decision counts as stale.
+    times 1e8 (0 for other fee models). fill: what is about to be executed; Stage.FILL only.
+    max_lag_ns: the lag above which a decision counts as stale. short_proceeds_e8: of the run's open short, 0 else.
     """
 
     run: str
@@ -114,8 +151,9 @@ class RunView:
     plan_close_ticks: int | None
     fee_bps_e8: int
     account: AccountContext
-    fill_ticks: int | None = None
+    fill: FillTerms | None = None
     max_lag_ns: int = 0
+    short_proceeds_e8: int = 0
     allow_short: bool = False
 
 

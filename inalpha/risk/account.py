@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inalpha.model.risk import AccountContext, Lock
+from inalpha.model.risk import AccountContext, Lock, RunClaim
 from inalpha.model.states import HaltState, strictest
 from inalpha.risk.controls import daily_loss, drawdown
 from inalpha.risk.rules import Rules
@@ -21,11 +21,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class RunBook:
-    """What the account knows of one run: its cash flow since start and its position at the last close."""
+    """What the account knows of one run: its cash flow since start, its position at the last close, its claim.
+
+    begun_e8: cash that a step which has begun and not yet committed has taken beyond cash flow and claim.
+    """
 
     symbol: str
     cash_flow_e8: int = 0
     value_e8: int = 0
+    claim: RunClaim = field(default_factory=RunClaim)
+    begun_e8: int = 0
     day: int | None = None
     day_end_ns: int = 0
     day_start_equity_e8: int | None = None
@@ -80,6 +85,23 @@ class AccountBook:
             return [Trip("drawdown", HaltState.REDUCING, f"{self.high_water_e8 - equity}")]
         return []
 
+    def claim(self, run: str, claim: RunClaim) -> None:
+        """Take what a run's working entries, plans and short hold of the account, as just committed."""
+        self.books[run].claim = claim
+
+    def begin(self, run: str, cash_flow_e8: int, claim: RunClaim) -> None:
+        """Reserve what a step has spent at its fills, until it commits or is void.
+
+        What it has earned meanwhile counts only once it is committed.
+        """
+        book = self.books[run]
+        free_before = book.cash_flow_e8 - book.claim.cash_e8
+        book.begun_e8 = max(0, free_before - (cash_flow_e8 - claim.cash_e8))
+
+    def settle(self, run: str) -> None:
+        """The run's step has committed or is void."""
+        self.books[run].begun_e8 = 0
+
     def context(
         self, run: str, halts: Iterable[tuple[str, HaltState]] = (), blocks: tuple[str, ...] = ()
     ) -> AccountContext:
@@ -94,6 +116,11 @@ class AccountBook:
             other_value_e8=sum(book.value_e8 for book in others),
             other_gross_e8=sum(abs(book.value_e8) for book in others),
             other_symbol_value_e8=sum(book.value_e8 for book in others if book.symbol == mine.symbol),
+            other_reserved_e8=sum(book.claim.cash_e8 + book.begun_e8 for book in others),
+            other_buys_e8=sum(book.claim.buys_e8 for book in others),
+            other_sells_e8=sum(book.claim.sells_e8 for book in others),
+            other_symbol_buys_e8=sum(book.claim.buys_e8 for book in others if book.symbol == mine.symbol),
+            other_symbol_sells_e8=sum(book.claim.sells_e8 for book in others if book.symbol == mine.symbol),
             halt=halt,
             halt_scope=scope,
             locks=tuple(self.locks),

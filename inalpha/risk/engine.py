@@ -24,26 +24,26 @@ from inalpha.risk.controls import (
     repeated_execution,
     stale_data,
 )
-from inalpha.risk.controls.base import NoData, is_reduction
+from inalpha.risk.controls.base import NoData
 from inalpha.risk.rules import Rules, rules_from_canonical
 
 Control = Callable[[OrderRequest, RunView, Any, Stage], Refusal | None]
 
-# Section name of risk.toml, control, whether a reduction passes it.
-REGISTRY: tuple[tuple[str, Control, bool], ...] = (
-    ("price_collar", price_collar.check, True),
-    ("price_drift", price_drift.check, True),
-    ("max_order", max_order.check, True),
-    ("max_position", max_position.check, True),
-    ("max_open", max_open.check, True),
-    ("order_rate", order_rate.check, True),
-    ("repeated_execution", repeated_execution.check, True),
-    ("duplicate", duplicate.check, False),
-    ("direction", direction.check, True),
-    ("stale_data", stale_data.check, True),
-    ("data_sanity", data_sanity.check, True),
-    ("daily_loss", daily_loss.check, True),
-    ("drawdown", drawdown.check, True),
+# Section name of risk.toml and control. None of them is asked about what only reduces.
+REGISTRY: tuple[tuple[str, Control], ...] = (
+    ("price_collar", price_collar.check),
+    ("price_drift", price_drift.check),
+    ("max_order", max_order.check),
+    ("max_position", max_position.check),
+    ("max_open", max_open.check),
+    ("order_rate", order_rate.check),
+    ("repeated_execution", repeated_execution.check),
+    ("duplicate", duplicate.check),
+    ("direction", direction.check),
+    ("stale_data", stale_data.check),
+    ("data_sanity", data_sanity.check),
+    ("daily_loss", daily_loss.check),
+    ("drawdown", drawdown.check),
 )
 
 
@@ -58,26 +58,31 @@ class RiskEngine:
         return RiskEngine(rules_from_canonical(rules))
 
     def check(self, order: OrderRequest, view: RunView, stage: Stage) -> tuple[Refusal, ...]:
-        """Every refusal in answering order; an empty tuple is a pass. Never raises."""
-        reduces = is_reduction(order, view)
+        """Every refusal in answering order; an empty tuple is a pass. Never raises.
+
+        What only reduces carries reduce_only since its plan was made (model/reduction.py); limits are meant for
+        entries, so only a halt stops it. At the fill it is not asked at all.
+        """
+        reduces = order.reduce_only
         if stage is Stage.FILL:
             return () if reduces else self._fill(order, view)
         refusals = [*_standing(view, reduces)]
-        for section, control, reductions_pass in REGISTRY:
+        if reduces:
+            return tuple(refusals)
+        for section, control in REGISTRY:
             settings = getattr(self.rules.controls, section)
-            if not settings.enabled or (reduces and reductions_pass):
-                continue
-            refusals.extend(_guarded(section, control, order, view, settings, stage))
-        if not reduces and not self.rules.controls.max_order.enabled:
+            if settings.enabled:
+                refusals.extend(_guarded(section, control, order, view, settings, stage))
+        if not self.rules.controls.max_order.enabled:
             refusals.extend(_guarded("max_order", _allocation, order, view, None, stage))
         refusals.extend(_guarded("cash", _cash, order, view, None, stage))
         return tuple(refusals)
 
     def _fill(self, order: OrderRequest, view: RunView) -> tuple[Refusal, ...]:
-        settings = self.rules.controls.price_collar
-        if not settings.enabled:
-            return ()
-        return tuple(_guarded("price_collar", price_collar.check, order, view, settings, Stage.FILL))
+        settings, found = self.rules.controls.price_collar, []
+        if settings.enabled:
+            found += _guarded("price_collar", price_collar.check, order, view, settings, Stage.FILL)
+        return (*found, *_guarded("cash", _cash, order, view, None, Stage.FILL))
 
 
 def _cash(order: OrderRequest, view: RunView, settings: Any, stage: Stage) -> Refusal | None:

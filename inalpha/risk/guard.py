@@ -8,7 +8,7 @@ from __future__ import annotations
 from inalpha.model.money import E8
 from inalpha.model.risk import RunView
 from inalpha.risk.controls.base import scaled
-from inalpha.risk.rules import Rules
+from inalpha.risk.rules import Rules, rules_from_canonical
 
 
 class PositionGuard:
@@ -16,6 +16,10 @@ class PositionGuard:
 
     def __init__(self, rules: Rules) -> None:
         self._settings = rules.controls.position_guard
+
+    def under(self, rules: str) -> PositionGuard:
+        """A guard of the rules that a canonical text holds."""
+        return PositionGuard(rules_from_canonical(rules))
 
     def trip(self, view: RunView, average: tuple[int, int]) -> str:
         """average: signed total cost in 1e-8 money and signed lots. A trigger trips at its limit."""

@@ -207,6 +207,8 @@ class Story:
             "tif_expires": None, "type": "market", "v": 1,
         }  # fmt: skip
         body |= changes
+        if "reduce_only" not in changes:
+            body["reduce_only"] = _only_reduces(txn, body)
         plan = plans.create_plan(txn, body)
         price = str(body["limit"] or body["stop"] or LAST_CLOSE)
         worth = text_from_e8(multiply_e8(e8_from_text(body["quantity"]), e8_from_text(price)))
@@ -264,3 +266,13 @@ def whole_story(home: Path) -> Story:
 
 def _sha(story: Story) -> str:
     return str(story.do(lambda txn: txn.conn.execute("SELECT sha256 FROM candidate").fetchone()[0]))
+
+
+def _only_reduces(txn: Txn, body: dict[str, Any]) -> bool:
+    """The tag as the kernel sets it: against the run's position, no larger, without legs."""
+    held = e8_from_text(
+        txn.conn.execute("SELECT position FROM run WHERE run = ?", (body["run"],)).fetchone()[0]
+    )
+    against = held < 0 if body["side"] == "buy" else held > 0
+    has_legs = body["stop_loss"] is not None or body["take_profit"] is not None
+    return against and not has_legs and e8_from_text(body["quantity"]) <= abs(held)

@@ -34,7 +34,7 @@ AMOUNTS = {
 
 TABLES = (
     "fold", "counter", "key", "nonce", "account", "position", "limits", "candidate", "run", "step", "plan",
-    "risk_check", "token", "orders", "fill", "decision", "halt", "opt_out", "proposal", "erased", "cosign",
+    "risk_check", "token", "orders", "fill", "decision", "halt", "resumed", "opt_out", "proposal", "erased", "cosign",
 )  # fmt: skip
 
 

@@ -43,13 +43,16 @@ def fill(conn: sqlite3.Connection, event: Event) -> None:
         conn,
         "SELECT o.plan, o.symbol, o.side, o.quantity, o.filled, o.state, o.run, o.child, o.intent,"
         " o.decided_bar,"
-        " p.account, p.decided_by, p.body, p.run FROM orders o JOIN plan p ON p.plan = o.plan"
+        " p.account, p.decided_by, p.body, p.run, p.reduce_only FROM orders o JOIN plan p ON p.plan = o.plan"
         ' WHERE o."order" = ?',
         data["order"],
     )
     if found is None:
         raise Violation("I1", f"{data['fill']}: no plan was executed into {data['order']}")
-    plan, symbol, side, quantity, filled, state, run, child, intent, decided, account, by, body, own = found
+    plan, symbol, side, quantity, filled, state, run, child, intent, decided, account, by, body, own, tag = (
+        found
+    )
+    only_exits = bool(tag) or child is not None  # a bracket's legs only reduce
     same = (plan, symbol, side, intent) == (data["plan"], data["symbol"], data["side"], data["intent"])
     require(same, "I1", f"{data['fill']}: plan, symbol, side or intent differ from its order's")
     require(state == "working", "I1", f"{data['order']} is {state}")
@@ -64,8 +67,9 @@ def fill(conn: sqlite3.Connection, event: Event) -> None:
     worth = notional(data["quantity"], data["price"])
     bar = _check_fill_bar(conn, event, run, decided, child)
     if own is not None:
-        charge(conn, own, sign_of(side), e8(data["quantity"]), e8(data["price"]), e8(data["fee"]))
-    _settle(conn, event, account, held, worth)
+        figures = (e8(data["quantity"]), e8(data["price"]), e8(data["fee"]))
+        charge(conn, own, sign_of(side), *figures, reduce_only=only_exits)
+    _settle(conn, event, account, held, worth, is_entry=not only_exits)
     conn.execute(
         'UPDATE orders SET filled = ?, state = ?, ended_seq = ? WHERE "order" = ?',
         (
@@ -105,12 +109,16 @@ def _check_fill_bar(
     return bar
 
 
-def _settle(conn: sqlite3.Connection, event: Event, account: str, held: str, worth: int) -> None:
+def _settle(
+    conn: sqlite3.Connection, event: Event, account: str, held: str, worth: int, *, is_entry: bool
+) -> None:
     data = event.data
     sign = sign_of(data["side"])
     cash = row(conn, "SELECT cash FROM account WHERE account = ?", account)
     after = plus(cash[0] if cash else "0", -sign * worth - e8(data["fee"]))
     require(data["cash"] == after, "I13", f"{data['fill']}: cash {data['cash']}, computed {after}")
+    if is_entry:
+        require(e8(after) >= 0, "I13", f"{data['fill']}: an entry takes the account's cash to {after}")
     quantity = plus(held, sign * e8(data["quantity"]))
     require(
         data["position"] == quantity,

@@ -165,8 +165,11 @@ def _check_halt(conn: sqlite3.Connection, plan: dict[str, Any]) -> None:
     state = halt_state(conn, plan["account"], plan["run"])
     if state is HaltState.ACTIVE:
         return
-    is_exit = bool(plan["reduce_only"]) or only_reduces(conn, plan)
-    require(state is HaltState.REDUCING and is_exit, "I9", f"{plan['plan']}: an order under {state.value}")
+    require(
+        state is HaltState.REDUCING and plan["reduce_only"],
+        "I9",
+        f"{plan['plan']}: an order under {state.value}",
+    )
 
 
 def _plan(conn: sqlite3.Connection, name: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def check_allocation(conn: sqlite3.Connection, plan: Mapping[str, Any]) -> None:
     )
     measured = told is not None and told[0] == "pass" and told[1]
     worth = e8(measured) if measured else _known_worth(plan)
-    within = worth <= _allocation(conn, plan["run"]) or only_reduces(conn, plan)
+    within = worth <= _allocation(conn, plan["run"]) or plan["reduce_only"]
     require(within, "I8", f"{plan['plan']}: {text_from_e8(worth)} is over the allocation")
 
 
@@ -83,8 +83,14 @@ def _known_worth(plan: Mapping[str, Any]) -> int:
     return notional(plan["quantity"], price) if price else 0
 
 
-def charge(conn: sqlite3.Connection, run: str, sign: int, quantity: int, price: int, fee: int) -> None:
-    """Take one fill into the run's cash and cost, before its position is moved. Raises Violation I8."""
+def charge(
+    conn: sqlite3.Connection, run: str, sign: int, quantity: int, price: int, fee: int, *, reduce_only: bool
+) -> None:
+    """Take one fill into the run's cash and cost, before its position is moved.
+
+    An entry is paid from what the run holds (Violation I8). An exit always fills (M19), and the tag is no claim:
+    it must not enlarge or turn the position (I1).
+    """
     found = row(conn, "SELECT allocation, position FROM run WHERE run = ?", run)
     if found is None:
         raise Violation("I8", f"a fill in the unknown {run}")
@@ -92,7 +98,10 @@ def charge(conn: sqlite3.Connection, run: str, sign: int, quantity: int, price: 
     cash, cost = map(int, get(conn, f"book:{run}", f"{e8(found[0])} 0").split())
     closing = min(quantity, abs(held)) if held * sign < 0 else 0
     opening = quantity - closing
-    _afford(run, sign, cash, cost, bounded(multiply_e8(quantity, price)), fee, opening, held, price)
+    if reduce_only:
+        require(not opening, "I1", f"a reduce-only order enlarges or turns the position of {run}")
+    else:
+        _afford(run, sign, cash, cost, bounded(multiply_e8(quantity, price)), fee, opening, held, price)
     if closing:
         share = divide_half_even(cost * closing, abs(held))
         cash -= sign * multiply_e8(closing, price)

@@ -206,6 +206,7 @@ def halt_resume(conn: sqlite3.Connection, event: Event) -> None:
         (event.seq, event.ts, event.actor, data["reason_commit"], _scope_key(event)),
     )
     only(cursor, "I15", "nothing is halted there")
+    conn.execute("INSERT INTO resumed VALUES (?, ?)", (event.seq, _scope_key(event)))
 
 
 def _scope_key(event: Event) -> str:

@@ -1415,7 +1415,7 @@ class Books:
         run = self.runs.get(plan.run or "")
         if run is None:
             return
-        within = plan.worth <= run.allocation or self._only_reduces(plan)
+        within = plan.worth <= run.allocation or plan.reduce_only
         require(within, "I8", f"{plan.name}: {text_of(plan.worth)} is over the allocation")
 
     def _only_reduces(self, plan: Plan) -> bool:
@@ -1428,8 +1428,7 @@ class Books:
         state = self.halt_of(plan.account, plan.run)
         if state == "ACTIVE":
             return
-        is_exit = plan.reduce_only or self._only_reduces(plan)
-        require(state == "REDUCING" and is_exit, "I9", f"{plan.name}: an order under {state}")
+        require(state == "REDUCING" and plan.reduce_only, "I9", f"{plan.name}: an order under {state}")
 
     def plan_execute(self, line: Line, data: dict[str, Any]) -> None:
         plan = self.approved
@@ -1511,18 +1510,26 @@ class Books:
         worth = times(quantity, amount(data["price"]))
         held = account.held(plan.symbol)
         run = self.runs.get(order.run or "")
+        only_exits = plan.reduce_only or order.child is not None  # a bracket's legs only reduce
         if run is not None:
             if order.child is None and order.decided is not None:
                 earliest = order.decided + (run.fill == "next_open")
                 require(run.bars - 1 >= earliest, "I12", f"{data['fill']}: filled in the bar of its decision")
             if plan.run is not None:
-                run.charge(order.side, quantity, amount(data["price"]), amount(data["fee"]))
+                figures = (quantity, amount(data["price"]), amount(data["fee"]))
+                run.charge(order.side, *figures, reduce_only=only_exits)
             run.fills += 1
             run.position = bounded(run.position + signed(order.side, quantity))
         account.cash = bounded(bounded(account.cash - signed(order.side, worth)) - amount(data["fee"]))
         require(
             text_of(account.cash) == data["cash"], "I13", f"{data['fill']}: cash is {text_of(account.cash)}"
         )
+        if not only_exits:
+            require(
+                account.cash >= 0,
+                "I13",
+                f"{data['fill']}: an entry takes the cash to {text_of(account.cash)}",
+            )
         after = bounded(held + signed(order.side, quantity))
         require(
             text_of(after) == data["position"], "I13", f"{data['fill']}: the position is {text_of(after)}"
@@ -1598,12 +1605,20 @@ class Run:
     def is_live(self) -> bool:
         return self.state == "live"
 
-    def charge(self, side: str, quantity: Decimal, price: Decimal, fee: Decimal) -> None:
-        """A fill is paid from what the run holds of its allocation; a short is covered by cash, not by proceeds."""
+    def charge(
+        self, side: str, quantity: Decimal, price: Decimal, fee: Decimal, *, reduce_only: bool
+    ) -> None:
+        """An entry is paid from what the run holds of its allocation, a short covered by cash, not by proceeds.
+
+        An exit always fills, also beyond that cash; it must not enlarge or turn the position.
+        """
         held, worth = self.position, times(quantity, price)
         closing = min(quantity, abs(held)) if held * signed(side, quantity) < 0 else ZERO
         opening = quantity - closing
-        if side == "buy":
+        if reduce_only:
+            require(not opening, "I1", "a reduce-only order enlarges or turns the position")
+            affordable = True
+        elif side == "buy":
             affordable = worth + fee <= self.cash
         elif opening:
             affordable = times(opening + max(ZERO, -held), price) + fee <= self.cash + min(self.cost, ZERO)

@@ -1,4 +1,4 @@
-"""What the controls share: integer percentages, the account's equity, and what counts as a reduction."""
+"""What the controls share: integer percentages, the account's equity, reference prices."""
 
 from __future__ import annotations
 
@@ -45,15 +45,6 @@ def reference_ticks(order: OrderRequest, close_ticks: int) -> int:
 def notional_e8(ticks: int, lots: int, view: RunView) -> int:
     """Absolute value of lots at ticks, in 1e-8 money."""
     return multiply_e8(view.instrument.price_e8(ticks), view.instrument.quantity_e8(abs(lots)))
-
-
-def is_reduction(order: OrderRequest, view: RunView) -> bool:
-    """True when the order only shrinks the real position less working exits. A tag proves nothing."""
-    position = view.position_lots
-    if position == 0 or (order.side > 0) == (position > 0):
-        return False
-    exits = sum(w.remaining_lots for w in view.working if w.side == int(order.side))
-    return order.quantity_lots <= abs(position) - exits
 
 
 def refusal(control: str, section: str, key: str, measured: str, limit: str, unit: str, text: str) -> Refusal:

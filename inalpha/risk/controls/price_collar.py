@@ -15,7 +15,7 @@ def check(order: OrderRequest, view: RunView, settings: PriceCollar, stage: Stag
     prices = [price for price in (order.limit_ticks, order.stop_ticks) if price is not None]
     if stage is Stage.FILL:
         reference = view.plan_close_ticks or reference
-        prices = [view.fill_ticks] if not prices and view.fill_ticks is not None else []
+        prices = [view.fill.price_ticks] if not prices and view.fill is not None else []
     limit = scaled(settings.pct)
     for price in prices:
         distance = abs(price - reference)

@@ -53,13 +53,14 @@ class Three:
         quantity, price = self.instrument.quantity_e8(lots), self.instrument.price_e8(ticks)
         taken = []
         try:
-            charge(self.conn, "run-1", side, quantity, price, fee)
+            charge(self.conn, "run-1", side, quantity, price, fee, reduce_only=False)
             taken.append(True)
         except Violation:
             taken.append(False)
         try:
             word = "buy" if side > 0 else "sell"
-            self.alone.charge(word, *(Decimal(text_from_e8(amount)) for amount in (quantity, price, fee)))
+            figures = (Decimal(text_from_e8(amount)) for amount in (quantity, price, fee))
+            self.alone.charge(word, *figures, reduce_only=False)
             taken.append(True)
         except load_verifier().Broken:
             taken.append(False)

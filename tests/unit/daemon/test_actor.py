@@ -11,6 +11,7 @@ import pytest
 from inalpha.daemon.actor import RunActor
 from inalpha.daemon.runplan import StepVoided
 from inalpha.model.states import HaltState
+from inalpha.risk.rules import default_rules
 
 
 def test_a_step_that_a_halt_overtook_writes_no_line() -> None:
@@ -23,7 +24,7 @@ def test_a_step_that_a_halt_overtook_writes_no_line() -> None:
     plan: Any = SimpleNamespace(
         spec=SimpleNamespace(run="run-1"),
         facts=SimpleNamespace(account="a"),
-        rules=SimpleNamespace(sha256=""),
+        rules=default_rules(),
         has_ended=False,
     )
     actor = RunActor(office, plan)
@@ -56,7 +57,7 @@ def test_a_source_lost_five_times_is_a_block_until_a_fresh_bar(monkeypatch: pyte
     plan: Any = SimpleNamespace(
         spec=SimpleNamespace(run="run-1"),
         facts=SimpleNamespace(account="a"),
-        rules=SimpleNamespace(sha256=""),
+        rules=default_rules(),
         has_ended=False,
     )
     monkeypatch.setattr("inalpha.daemon.retries.asyncio.sleep", sleep)

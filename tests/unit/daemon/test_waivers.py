@@ -9,6 +9,7 @@ from typing import Any, cast
 from inalpha.daemon.actor import RunActor
 from inalpha.daemon.office import Office
 from inalpha.execution.waivers import Waiver
+from inalpha.risk.rules import default_rules
 
 RULE = "isolation.fenced.host-local"
 
@@ -16,8 +17,8 @@ RULE = "isolation.fenced.host-local"
 def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
     """Jobs that wait together are done before the first of their waiters goes on."""
     actor = object.__new__(RunActor)
-    actor.run, actor.waivers = "run-1", []
-    actor.plan = cast(Any, SimpleNamespace(rules=None))
+    actor.run, actor.account, actor.waivers = "run-1", "a", []
+    actor.plan = cast(Any, SimpleNamespace(rules=default_rules()))
     ended = Waiver(RULE, "run-1", 5, 9)
     later = [ended]
 
@@ -27,11 +28,12 @@ def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
             actor.rely_on(later.pop())
         return value
 
-    async def load(plan: Any, level: str) -> Any:
+    async def load(plan: Any, limits: Any, level: str) -> Any:
         return SimpleNamespace(members={}, host="host-local", level="fenced")
 
     office = SimpleNamespace(
         write=write,
+        rules_in_force=lambda txn, account: default_rules(),
         demand_waivers=lambda *_: [Waiver(RULE, "run-1", 1000, 3)],
         link=SimpleNamespace(load=load),
     )

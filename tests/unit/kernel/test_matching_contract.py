@@ -222,10 +222,16 @@ def test_m17_a_larger_reduce_only_is_clamped() -> None:
     assert made.kernel.orders == ()
 
 
-def test_m17_nothing_left_to_reduce_cancels() -> None:
-    made = holding(sell("10", limit="110", reduce_only=True), sell("10"))
+def test_m16_a_position_that_becomes_flat_ends_every_exit() -> None:
+    made = holding(sell("10", limit="110", reduce_only=True), sell("5", stop="90"), sell("10"))
     made.feed(FLAT, (11100, 11200, 11000, 11100))
-    assert [(end.intent, end.code) for end in made.ends if end.code] == [("1:0", "NOTHING_TO_REDUCE")]
+    ended = [(end.intent, end.code) for end in made.ends if end.code]
+    assert ended == [("1:0", "POSITION_CLOSED"), ("1:1", "POSITION_CLOSED")]
+
+
+def test_m17_an_exit_is_refused_where_nothing_is_left_to_reduce() -> None:
+    made = Bench(make_spec(), {0: [sell("10", reduce_only=True)]})
+    assert [decision.code for decision in made.feed(FLAT).decisions] == ["NOTHING_TO_REDUCE"]
 
 
 def test_m18_gtd_matches_a_bar_that_closes_at_its_end_and_no_later() -> None:

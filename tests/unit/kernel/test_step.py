@@ -198,7 +198,8 @@ def test_a_refusal_at_the_fill_price_cancels() -> None:
     assert made.fills == []
     assert made.ends[0].code == "NO"
     view = risk.seen[-1][1]
-    assert (view.fill_ticks, view.plan_close_ticks, view.bar.open_ticks) == (12345, 10000, 12345)
+    assert view.fill is not None
+    assert (view.fill.price_ticks, view.plan_close_ticks, view.bar.open_ticks) == (12345, 10000, 12345)
 
 
 def test_the_view_counts_requests_orders_and_entries() -> None:

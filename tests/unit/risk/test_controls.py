@@ -10,7 +10,7 @@ from support.risk import DAY, NOW, make_bar, make_order, make_view
 
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderType, Side
-from inalpha.model.risk import Lock, RunView, Stage, WorkingOrder
+from inalpha.model.risk import FillTerms, Lock, RunView, Stage, WorkingOrder
 from inalpha.model.states import HaltState
 from inalpha.risk.engine import RiskEngine
 from inalpha.risk.rules import default_rules, parse_rules
@@ -53,7 +53,7 @@ EDGES = [
      make_view(entry_fills_ns=((NOW, 1),) * 21), "REPEATED_EXECUTION"),
     ("duplicate", make_order(10), make_view(bar_requests=((1, 11),)), make_order(10),
      make_view(bar_requests=((1, 10),)), "DUPLICATE"),
-    ("direction", make_order(50, Side.SELL), make_view(**LONG_50), make_order(51, Side.SELL),
+    ("direction", make_order(50, Side.SELL, reduce_only=True), make_view(**LONG_50), make_order(51, Side.SELL),
      make_view(**LONG_50), "DIRECTION"),
     ("stale", make_order(), make_view(lag_ns=DAY // 10), make_order(), make_view(lag_ns=DAY // 10 + 1),
      "STALE_BAR"),
@@ -62,8 +62,13 @@ EDGES = [
     ("drawdown", make_order(1), with_account(make_view(), base_cash_e8=90_001 * E8,
      day_start_equity_e8=90_001 * E8), make_order(1), with_account(make_view(), base_cash_e8=90_000 * E8,
      day_start_equity_e8=90_000 * E8), "DRAWDOWN"),
-    ("cash", make_order(10), make_view(book_cash_e8=1_001 * E8), make_order(10),
-     make_view(book_cash_e8=1_001 * E8 - 1), "CASH"),
+    ("cash", make_order(10), with_account(make_view(), other_reserved_e8=98_999 * E8), make_order(10),
+     with_account(make_view(), other_reserved_e8=98_999 * E8 + 1), "ACCOUNT_CASH"),
+    ("other runs' entries", make_order(50), with_account(make_view(), other_symbol_buys_e8=20_000 * E8),
+     make_order(51), with_account(make_view(), other_symbol_buys_e8=20_000 * E8), "MAX_POSITION"),
+    ("other runs' gross", make_order(50), with_account(make_view(), other_gross_e8=90_000 * E8,
+     other_sells_e8=5_000 * E8), make_order(51), with_account(make_view(), other_gross_e8=90_000 * E8,
+     other_sells_e8=5_000 * E8), "MAX_POSITION"),
     ("sanity", make_order(1), make_view(closes_ticks=(*NOISE, 10_010)), make_order(1),
      make_view(closes_ticks=(*NOISE, 10_200)), "SUSPECT_BAR"),
 ]  # fmt: skip
@@ -86,25 +91,20 @@ def test_missing_input_refuses(missing: str) -> None:
 
 def test_a_reduction_passes_limits_that_refuse_entries() -> None:
     view = with_account(make_view(**LONG_50, lag_ns=DAY, orders_this_bar=9), halt=HaltState.REDUCING)
-    assert codes(make_order(50, Side.SELL), view) == []
+    assert codes(make_order(50, Side.SELL, reduce_only=True), view) == []
 
 
-def test_a_reduction_tag_proves_nothing() -> None:
-    view = with_account(make_view(**LONG_50), halt=HaltState.REDUCING)
-    assert "REDUCING" in codes(make_order(51, Side.SELL, reduce_only=True), view)
-
-
-def test_working_exits_count_against_a_reduction() -> None:
-    exits = (WorkingOrder("8:0", -1, 30, True, 10_000),)
+def test_the_tag_alone_answers_as_every_fill_of_it_is_clamped() -> None:
+    exits = (WorkingOrder("8:0", -1, 50, True, 10_000),)
     view = with_account(make_view(**LONG_50, working=exits), halt=HaltState.REDUCING)
-    assert codes(make_order(20, Side.SELL), view) == []
-    assert "REDUCING" in codes(make_order(21, Side.SELL), view)
+    assert codes(make_order(51, Side.SELL, reduce_only=True), view) == []
+    assert "REDUCING" in codes(make_order(50, Side.SELL), view)
 
 
 @pytest.mark.parametrize("state", [HaltState.HALTED, HaltState.KILLED])
 def test_halted_refuses_exits_too(state: HaltState) -> None:
     view = with_account(make_view(**LONG_50), halt=state, halt_scope="run-1")
-    assert codes(make_order(50, Side.SELL), view) == [state.value]
+    assert codes(make_order(50, Side.SELL, reduce_only=True), view) == [state.value]
 
 
 def test_a_lock_binds_from_its_start_until_before_its_end() -> None:
@@ -116,7 +116,7 @@ def test_a_lock_binds_from_its_start_until_before_its_end() -> None:
 def test_a_block_refuses_entries_and_lets_exits_run() -> None:
     view = with_account(make_view(**LONG_50), blocks=("STALE_FEED",))
     assert codes(make_order(), view) == ["STALE_FEED"]
-    assert codes(make_order(50, Side.SELL), view) == []
+    assert codes(make_order(50, Side.SELL, reduce_only=True), view) == []
 
 
 def test_a_waiting_plan_is_not_counted_against_itself() -> None:
@@ -143,9 +143,33 @@ def test_advice_leaves_binding_controls_out() -> None:
 
 
 def test_a_market_entry_that_gaps_past_the_collar_is_refused_at_the_fill() -> None:
-    assert codes(make_order(), make_view(fill_ticks=10_500), Stage.FILL) == []
-    assert codes(make_order(), make_view(fill_ticks=10_501), Stage.FILL) == ["PRICE_COLLAR"]
-    assert codes(make_order(50, Side.SELL), make_view(**LONG_50, fill_ticks=20_000), Stage.FILL) == []
+    near, far = FillTerms(10_500, 10, 0), FillTerms(10_501, 10, 0)
+    assert codes(make_order(), make_view(fill=near), Stage.FILL) == []
+    assert codes(make_order(), make_view(fill=far), Stage.FILL) == ["PRICE_COLLAR"]
+    leaving = make_order(50, Side.SELL, reduce_only=True)
+    assert codes(leaving, make_view(**LONG_50, fill=FillTerms(20_000, 50, 0)), Stage.FILL) == []
+
+
+def test_an_entry_is_paid_at_its_fill_by_what_the_account_has_left() -> None:
+    held = make_view(fill=FillTerms(10_000, 10, E8))
+    assert codes(make_order(), with_account(held, other_reserved_e8=98_999 * E8), Stage.FILL) == []
+    over = with_account(held, other_reserved_e8=98_999 * E8 + 1)
+    assert codes(make_order(), over, Stage.FILL) == ["ACCOUNT_CASH"]
+    found = RiskEngine(default_rules()).check(make_order(), over, Stage.FILL)[0]
+    assert (found.measured, found.limit) == ("1001", "1000.99999999")
+
+
+def test_a_short_ties_up_own_cash_and_its_cover_frees_it() -> None:
+    """Short 50 at 100: 5,000 of proceeds are owed and 5,000 of own cash stand behind them."""
+    short = make_view(position_lots=-50, position_value_e8=-5_000 * E8, own_cash_flow_e8=5_000 * E8,
+                      short_proceeds_e8=5_000 * E8, fill=FillTerms(10_000, 10, 0))  # fmt: skip
+    spendable = 100_000 + 5_000 - 10_000
+    more = make_order(10, Side.SELL)
+    room = with_account(short, other_reserved_e8=(spendable - 1_000) * E8)
+    assert codes(more, room, Stage.FILL) == []
+    assert codes(more, with_account(short, other_reserved_e8=(spendable - 1_000) * E8 + 1), Stage.FILL) == [
+        "ACCOUNT_CASH"
+    ]
 
 
 def test_accounts_are_independent() -> None:
