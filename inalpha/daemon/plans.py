@@ -18,6 +18,7 @@ from inalpha.model.money import text_from_e8
 from inalpha.model.risk import AccountContext, Refusal
 from inalpha.model.states import HaltState
 from inalpha.risk.controls.base import reference_ticks
+from inalpha.risk.engine import RiskEngine
 
 if TYPE_CHECKING:
     from inalpha.daemon.actor import RunActor
@@ -102,8 +103,11 @@ async def create(office: Office, call: Call) -> Body:
     def make(txn: Txn, kernel: Kernel, context: AccountContext) -> CommandResult:
         book = proposed.target(txn.conn, actor.run)
         expires = wanted.get("expires")
-        if type(expires) is not int or not 0 < expires - txn.now_us <= proposed.MAX_LIFE_S * 10**6:
-            raise Refused("BAD_EXPIRES", f"a plan waits at most {proposed.MAX_LIFE_S} s.", "--expires 300")
+        assert isinstance(kernel.risk, RiskEngine)
+        longest_s = min(proposed.MAX_LIFE_S, kernel.risk.rules.controls.plan_expiry.human_s)
+        if type(expires) is not int or not 0 < expires - txn.now_us <= longest_s * 10**6:
+            raise Refused("BAD_EXPIRES", f"a plan waits for a person at most {longest_s} s (P17).",
+                          "--expires 300, or raise plan_expiry.human_s in risk.toml (signed).")  # fmt: skip
         if not (book.is_live or wanted.get("reduce_only") is True):
             raise Refused("RUN_ENDED", f"{actor.run} has ended: it can only close.", "--reduce-only")
         asked = book.order(wanted, "")

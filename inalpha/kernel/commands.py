@@ -24,6 +24,10 @@ class Outcome:
 
 
 _DONE = Outcome(True)
+NOTHING_TO_REDUCE = Refusal(
+    "NOTHING_TO_REDUCE", "M17", None, None, "order", "reduce_only",
+    "the run holds nothing that an order of this side could reduce.",
+)  # fmt: skip
 
 
 def apply(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
@@ -138,7 +142,7 @@ def _plan(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
         return Outcome(False, "DUPLICATE_INTENT")
     view = kernel.view_at(context, max(kernel.now_ns, command.at_ns), kernel.last_bar.close_ticks)
     if order.request.reduce_only and kernel.exchange.check_submit(order, kernel.last_bar.close_ticks):
-        return Outcome(False, "NOTHING_TO_REDUCE")
+        return Outcome(False, NOTHING_TO_REDUCE.code, (NOTHING_TO_REDUCE,))
     refusals = kernel.risk.check(order.request, view, Stage.ADVICE)
     refusals += kernel.decider.entry_refusals(order.request)
     if refusals:

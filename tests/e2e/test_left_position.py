@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.daily import write_daily
-from support.installation import Installation, until
+from support.installation import Installation, inalpha, until
 
 HOLD = """from inalpha import Strategy
 
@@ -21,12 +21,13 @@ class Hold(Strategy):
         if self.fails and bar.sequence == 4:
             raise RuntimeError("enough")
 """
-LENGTH = 80
+FLAT, LENGTH = 120, 150
 
 
 def falling(path: Path) -> Path:
-    """Flat for 50 bars, then a slide of 4 % a bar: the guard trips on the sixth."""
-    return write_daily(path, [100.0] * 50 + [round(100 * 0.96**n, 2) for n in range(1, LENGTH - 49)])
+    """Flat for 120 bars, then a slide of 4 % a bar: the guard trips on the sixth."""
+    slide = [round(100 * 0.96**n, 2) for n in range(1, LENGTH - FLAT + 1)]
+    return write_daily(path, [100.0] * FLAT + slide)
 
 
 def bars(home: Installation, run: str) -> int:
@@ -65,12 +66,23 @@ def test_what_a_run_leaves_is_watched_until_it_is_flat(
     until(lambda: home.json("run", "show", run)["state"] in ("stopped", "failed"), what="the end")
     shown = home.json("run", "show", run)
     assert (shown["position"], shown["pid"], shown["watched"]) == ("5", None, True)
+    # A replay holds while a plan awaits a person, so that however slow the machine is, no bar runs away from here.
+    order = ("--symbol", "FALL", "--side", "sell", "--quantity", "1", "--reduce-only", "--rationale", "hold")
+    plan = home.json("plan", "create", *order)["plan"]
     if ends == "restarted":
         home.kill("daemon")
         home.start()
     at = bars(home, run)
+    until(lambda: is_trading(home, plan), what="the run's return")
     until(lambda: bars(home, run) > at, what="bars without a strategy")
     check(home, run)
+
+
+def is_trading(home: Installation, plan: str) -> bool:
+    """Whether the run took the person's no: one that is still coming back is busy."""
+    found = inalpha(home.home, "plan", "reject", plan, "--reason", "go on")
+    assert found.returncode == 0 or "RUN_BUSY" in found.stderr, found.stderr
+    return found.returncode == 0
 
 
 @pytest.mark.campaign

@@ -121,7 +121,8 @@ def test_a_proposal_survives_a_kill_and_closes_what_a_stopped_run_holds(
 
 REFUSED = [
     (("--side", "buy", "--quantity", "100000"), 4, "MAX_ORDER"),
-    (("--side", "sell", "--quantity", "5", "--reduce-only"), 4, "DIRECTION"),
+    (("--side", "sell", "--quantity", "5", "--reduce-only"), 4, "NOTHING_TO_REDUCE"),
+    (("--side", "sell", "--quantity", "5"), 4, "DIRECTION"),
     (("--side", "buy", "--quantity", "0"), 4, "BAD_ORDER"),
     (("--side", "buy", "--quantity", "1.5"), 4, "BAD_ORDER"),
     (("--side", "buy", "--quantity", "ten"), 4, "BAD_ORDER"),

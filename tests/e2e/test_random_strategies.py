@@ -61,7 +61,7 @@ def test_random_strategies_replay_to_the_same_head(sandbox: LocalSandbox, tmp_pa
         traded += bool(result.fills)
         denied += bool(result.denials)
     # A property that holds because nothing happens is none.
-    assert traded > count * 0.75 and denied > count * 0.25
+    assert traded > count * 0.75 and denied > count * 0.1
 
 
 def paper(home: Installation, candidate: str, seeds: range, folder: Path) -> dict[int, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inalpha.kernel.gateway import NoRisk, gateway_for
+from inalpha.kernel.guard import Guard
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.kernel.spec import RunSpec
@@ -81,13 +82,14 @@ class Bench:
     script: Script
     risk: RiskCheck = field(default_factory=NoRisk)
     context: AccountContext = CONTEXT
+    guard: Guard | None = None
     entries: list[JournalEntry] = field(default_factory=list)
     results: list[StepResult] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.runner = ScriptedRunner(self.script)
         gateway = gateway_for(self.spec.approval)
-        self.kernel = Kernel(self.spec, self.risk, gateway, journal=self.entries.append)
+        self.kernel = Kernel(self.spec, self.risk, gateway, journal=self.entries.append, guard=self.guard)
 
     def feed(self, *prices: Prices, lag_ns: int = 0, volume_e8: int = VOLUME_E8) -> StepResult:
         for one in prices:
