@@ -105,7 +105,7 @@ def test_a_proposal_survives_a_kill_and_closes_what_a_stopped_run_holds(
     until(lambda: home.json("plan", "show", brief)["state"] == "expired", what="its expiry")
     home("plan", "approve", brief, code=4)
     home("run", "stop", run)
-    made = home.json(*asked, "sell", "--quantity", "5", "--reduce-only", "--expires", "1h")["plan"]
+    made = home.json(*asked, "sell", "--quantity", "5", "--reduce-only", "--expires", "14m")["plan"]
     home.kill("daemon")
     home.start()
     until(lambda: home.json("run", "show", run)["watched"], what="the book again")
