@@ -234,7 +234,31 @@ def other_body(events: Events) -> Iterator[Events]:
         yield edited(events, at, body={**body, "quantity": more(body["quantity"])})
 
 
+def entry_told_as_exit(events: Events) -> Iterator[Events]:
+    """The tag is no claim: a fill of an order that only reduces must not enlarge the position."""
+    for at in where(events, "plan.create"):
+        plan, body = events[at].data["plan"], events[at].data["body"]
+        if not body["reduce_only"] and where(events, "fill", plan=plan):
+            yield nested(events, at, "body", reduce_only=True, stop_loss=None, take_profit=None)
+
+
+def account_too_poor(events: Events) -> Iterator[Events]:
+    """An account that opened with less: its first purchase takes it a cent below zero, all figures in agreement."""
+    first = events[where(events, "fill", side="buy")[0]].data
+    account = events[0].data["account"]
+    missing = e8_from_text(first["cash"]) + e8_from_text("0.01")
+    changed = list(events)
+    for kind, member in (("ledger.genesis", "cash"), ("account.snapshot", "cash"), ("fill", "cash")):
+        for at in where(events, kind):
+            if kind != "account.snapshot" or events[at].data["account"] == account:
+                less = text_from_e8(e8_from_text(events[at].data[member]) - missing)
+                changed = edited(changed, at, **{member: less})
+    yield changed
+
+
 MUTANTS: dict[str, tuple[str, Mutation]] = {
+    "entry told as an exit": ("I1", entry_told_as_exit),
+    "an entry that the account cannot pay": ("I13", account_too_poor),
     "fill of an order that was never executed": (
         "I1",
         each("fill", lambda e, at: edited(e, at, order="order-999")),

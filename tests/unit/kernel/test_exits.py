@@ -106,7 +106,7 @@ def test_close_beside_legs_and_a_stop_is_not_denied_and_ends_them() -> None:
     assert {end.code for end in made.ends if end.code} == {"POSITION_CLOSED"}
 
 
-def test_a_short_is_covered_beyond_its_cash_and_enters_nothing_more() -> None:
+def test_m19_a_short_is_covered_beyond_its_cash_and_enters_nothing_more() -> None:
     """A short of 9 at 100 on 1,000 of cash, bought back at 320: 1,000 + 900 - 2,880 = -980."""
     from inalpha.kernel.costs import FeeModel
 
@@ -117,6 +117,16 @@ def test_a_short_is_covered_beyond_its_cash_and_enters_nothing_more() -> None:
     assert made.prices() == [(1, 10_000), (3, 32_000)]
     assert made.kernel.book.cash_e8 == -980 * E8
     assert [refusal.code for refusal in made.results[4].decisions[0].refusals] == ["BOOK_NEGATIVE"]
+
+
+def test_a_cover_fills_although_other_runs_have_spent_the_accounts_cash() -> None:
+    rules = parse_rules("schema = 1\n[controls.direction]\nlong_only = false")
+    made = trading({0: [sell("90")], 2: [buy("90")], 3: [sell("1")]}, rules, allow_short=True)
+    made.feed(FLAT, FLAT)
+    made.context = AccountContext(CASH, other_reserved_e8=CASH, day_start_equity_e8=CASH, high_water_e8=CASH)
+    made.feed(FLAT, at(10_900), FLAT)
+    assert made.prices() == [(1, 10_000), (3, 10_900)]
+    assert "ACCOUNT_CASH" in [refusal.code for refusal in made.results[3].decisions[0].refusals]
 
 
 def test_a_persons_plan_fills_what_is_left_of_the_position() -> None:
