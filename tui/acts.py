@@ -68,21 +68,22 @@ def _more(found: Mapping[str, Any]) -> str:
     return f", {order} works from the next bar" if order else ""
 
 
-async def stop_run(link: Sender, run: str) -> Said:
-    """Needs no operator key: the slot's own key may stop things."""
-    return await _plain(
-        link, "stop", {"run": run, "user": getpass.getuser()}, f"{run} STOPPED; its position stays"
-    )
+async def stop_run(link: Sender, run: str, note: str, who: Operator | None) -> Said:
+    """Needs no operator key: the slot's own key may stop things. An open key signs, so that no name is a claim."""
+    args = {"run": run, "user": getpass.getuser(), "reason": note}
+    return await _tighten(link, "stop", args, who, f"{run} STOPPED; its position stays")
 
 
-async def pause_run(link: Sender, run: str, reason: str) -> Said:
+async def pause_run(link: Sender, run: str, reason: str, who: Operator | None) -> Said:
     args = {"scope": "run", "run": run, "state": "REDUCING", "reason": reason, "user": getpass.getuser()}
-    return await _plain(link, "halt", args, f"{run} REDUCING: no entries, exits run")
+    return await _tighten(link, "halt", args, who, f"{run} REDUCING: no entries, exits run")
 
 
-async def _plain(link: Sender, command: str, args: Mapping[str, Any], done: str) -> Said:
+async def _tighten(
+    link: Sender, command: str, args: Mapping[str, Any], who: Operator | None, done: str
+) -> Said:
     try:
-        await link.request(command, args, None, REPLY_S)
+        await link.request(command, args, who, REPLY_S)
     except InalphaError as error:
         return told(error)
     return done, "good"

@@ -367,7 +367,7 @@ class ConsoleApp(App[None]):
 
         def decided(reason: str | None) -> None:
             if reason is not None:
-                self._send(view.name, acts.stop_run(self.link, view.name))
+                self._send(view.name, acts.stop_run(self.link, view.name, reason, self.session.key))
 
         self.push_screen(FormPanel(f"STOP {view.name}", effect, "note (optional)", required=False), decided)
 
@@ -381,7 +381,7 @@ class ConsoleApp(App[None]):
 
         def decided(reason: str | None) -> None:
             if reason:
-                self._send(view.name, acts.pause_run(self.link, view.name, reason))
+                self._send(view.name, acts.pause_run(self.link, view.name, reason, self.session.key))
 
         self.push_screen(FormPanel(f"PAUSE {view.name}", effect, "why"), decided)
 

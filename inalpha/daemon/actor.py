@@ -12,9 +12,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inalpha.daemon.accounts import position_value_e8
+from inalpha.daemon.claims import author
 from inalpha.daemon.intake import Intake
 from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.outbox import Notice
@@ -103,8 +104,18 @@ class RunActor:
         if not self.closed:
             self.start()
 
-    async def end(self, reason: str, text: str = "", actor: str = DAEMON, *, only_live: bool = False) -> None:
+    async def end(
+        self,
+        reason: str,
+        text: str = "",
+        actor: str = DAEMON,
+        *,
+        only_live: bool = False,
+        claim: str | None = None,
+    ) -> None:
         """The run's last line. reason: a word; those of STOPPED_REASONS mean stopped, any other failed.
+
+        claim: the user name of a person who stops it; text is then that person's own note, which may be erased.
 
         A run that leaves a position goes on without its strategy while its feed lasts; called again
         (unless only_live), or where nothing is left to watch, this closes it.
@@ -116,6 +127,7 @@ class RunActor:
             if self.office.accounts.halt_of(self.account, self.run) is HaltState.KILLED:
                 reason, text = "killed", KILLED_TEXT  # whatever its runner's end looked like
             failed = reason not in STOPPED_REASONS
+            by = actor if claim is None or actor.startswith("op:") else DAEMON
             left = kernel is not None and kernel.position_lots != 0 and leaves_feed(reason)
 
             def job(txn: Txn) -> bool:
@@ -127,13 +139,13 @@ class RunActor:
                 stays = was_live and left
                 if kernel is not None and kernel.last_bar is not None and not kernel.ended:
                     kind, at_ns = "stop" if stays else "end", self.clock_ns() or kernel.now_ns
-                    command = Command(kind, at_ns, actor=actor, code="RUN_ENDED", reason=reason)
+                    command = Command(kind, at_ns, actor=by, code="RUN_ENDED", reason=reason)
                     write_command(txn, self.plan.facts, kernel.command(command, self.context()))
                 if not stays:
                     close_open(txn, self.run)
                 self._claim(kernel)
                 if was_live:
-                    txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64]})
+                    txn.line("run.stop", *self._last_line(txn, reason, text, actor, claim))
                     if failed:
                         self.office.record_failure(txn, self.run, reason, text)
                 self.ended, self.closed = True, not stays
@@ -149,6 +161,20 @@ class RunActor:
             return
         self.office.log("run_ended", "error" if failed else "info", self.run, reason=reason, text=text)
         await self.office.unload_runner(self.run, kill=failed)
+
+    def _last_line(
+        self, txn: Txn, reason: str, text: str, actor: str, claim: str | None
+    ) -> tuple[str, dict[str, Any]]:
+        """Actor and data of run.stop, with who claims to have stopped it and the note that came with it."""
+        data: dict[str, Any] = {"run": self.run, "reason": reason[:64]}
+        if claim is None:
+            return actor, data
+        by, claimed = author(txn.conn, actor, claim)
+        if claimed is not None:
+            data["claimed_by"] = claimed
+        if text:
+            data["reason_commit"] = txn.commit_text(text)
+        return by, data
 
     async def command(
         self,

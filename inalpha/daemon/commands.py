@@ -14,6 +14,7 @@ from inalpha.audit.notes import parse_vkey
 from inalpha.audit.schema import check_object
 from inalpha.daemon import evaluation, gated, plans
 from inalpha.daemon.call import Body, Call
+from inalpha.daemon.claims import author
 from inalpha.daemon.witnessing import record
 from inalpha.execution import gates, waivers
 from inalpha.execution.mandates import mandate_digest
@@ -160,7 +161,8 @@ async def stop_run(office: Office, call: Call) -> Body:
     actor = office.actors.get(run)
     if actor is None or actor.ended:
         raise Refused("RUN_STATE", f"{run} is not live.", "List them: inalpha run list")
-    await actor.end("operator", f"{call.identity}, {call.optional('user') or 'unknown user'}")
+    note = call.optional("reason", 500)
+    await actor.end("operator", note or "", call.principal, claim=call.optional("user", 100) or "unknown")
     return {"run": run, "state": "stopped"}
 
 
@@ -171,8 +173,7 @@ async def set_halt(office: Office, call: Call) -> Body:
         raise Refused("HALT_STATE", f"{word!r} is no state.", f"One of {', '.join(HaltState)}.")
     state = HaltState(word)
     account, run = call.optional("account"), call.optional("run")
-    by = f"{call.identity}, {call.optional('user') or 'unknown user'}"
-    reason = f"{call.text('reason', 500)} ({by})"
+    reason, user = call.text("reason", 500), call.optional("user", 100)
     key = run or account or "all"
     if state is HaltState.ACTIVE:
         raise Refused("HALT_STATE", "resuming needs a signature.", "inalpha resume SCOPE --reason TEXT")
@@ -189,8 +190,10 @@ async def set_halt(office: Office, call: Call) -> Body:
         before = office.accounts.scope_state(key)
         if before.severity >= state.severity:
             return {"scope": key, "state": before.value, "seq": None}
-        seq = office.set_halt(txn, scope, account, run, state, "system:daemon", reason)
-        office.alert(txn, "halt", key, f"{state.value} by {by}")  # the reason is a text that may be erased
+        actor, claimed = author(txn.conn, call.principal, user)
+        seq = office.set_halt(txn, scope, account, run, state, actor, reason, claimed_by=claimed)
+        by = f"{claimed} (claimed)" if claimed else actor
+        office.alert(txn, "halt", key, f"{state.value} by {by}", state.value)  # its reason may be erased
         return {"scope": key, "state": state.value, "seq": seq}
 
     body = await call.commit(office, job, ("halt", [key]))

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 
 from inalpha.daemon.accounts import Accounts
 from inalpha.daemon.actor import WARMUP_BARS, RunActor
+from inalpha.daemon.claims import claimant
 from inalpha.daemon.config import Config
 from inalpha.daemon.feeds import FeedHub
 from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
 from inalpha.daemon.outbox import LINES, Notice, Outbox
-from inalpha.daemon.record import RISK, RunFacts
+from inalpha.daemon.record import DAEMON, RISK, RunFacts
 from inalpha.daemon.refusals import Refusals
 from inalpha.daemon.runplan import RunPlan, plan_ttl_us
 from inalpha.execution import waivers
@@ -298,16 +299,17 @@ class Office:
 
         await self.write(job)
 
-    def alert(self, txn: Txn, kind: str, scope: str, text: str) -> None:
-        """One open alert per kind and scope, counting repeats."""
+    def alert(self, txn: Txn, kind: str, scope: str, text: str, state: str = "") -> None:
+        """One open alert per kind, scope and (of halts) state: its first and last time, and how often it came."""
         cursor = txn.conn.execute(
-            "UPDATE alert SET count = count + 1, text = ? WHERE kind = ? AND scope = ? AND acked_ts IS NULL",
-            (text[:500], kind, scope),
+            "UPDATE alert SET count = count + 1, last_ts = ?, text = ?"
+            " WHERE kind = ? AND scope = ? AND state = ? AND acked_ts IS NULL",
+            (txn.now_us, text[:500], kind, scope, state),
         )
         if cursor.rowcount == 0:
             txn.conn.execute(
-                "INSERT INTO alert (ts, kind, scope, text, count) VALUES (?, ?, ?, ?, 1)",
-                (txn.now_us, kind, scope, text[:500]),
+                "INSERT INTO alert (ts, last_ts, kind, scope, state, text, count) VALUES (?, ?, ?, ?, ?, ?, 1)",
+                (txn.now_us, txn.now_us, kind, scope, state, text[:500]),
             )
 
     # Halts.
@@ -331,7 +333,8 @@ class Office:
             if self.accounts.halts_of(account, "")[1][1].severity >= trip.state.severity:
                 continue
             self.set_halt(txn, "account", account, None, trip.state, RISK, f"{trip.rule} tripped")
-            self.alert(txn, "halt", account, f"{trip.rule} tripped: the account is {trip.state.value}")
+            text = f"{trip.rule} tripped: the account is {trip.state.value}"
+            self.alert(txn, "halt", account, text, trip.state.value)
             loop = self._loop
             if loop is not None:
                 loop.call_soon_threadsafe(lambda: self.later(self.apply_halts()))
@@ -351,20 +354,19 @@ class Office:
         actor: str,
         reason: str,
         proposal: str | None = None,
+        claimed_by: str | None = None,
     ) -> int:
-        """The halt's line; the books know at once. Answers the line's seq."""
-        seq = txn.line(
-            "halt.set",
-            actor,
-            {
-                "scope": scope,
-                "account": account,
-                "run": run,
-                "state": state.value,
-                "reason_commit": txn.commit_text(reason),
-            },
-            proposal=proposal,
-        )
+        """The halt's line; the books know at once. claimed_by: who says so without a key. Answers the line's seq."""
+        data = {
+            "scope": scope,
+            "account": account,
+            "run": run,
+            "state": state.value,
+            "reason_commit": txn.commit_text(reason),
+        }
+        if claimed_by is not None:
+            data["claimed_by"] = claimed_by
+        seq = txn.line("halt.set", actor, data, proposal=proposal)
         self.accounts.set_halt(run or account or "all", state)
         return seq
 
@@ -394,8 +396,12 @@ class Office:
             for row in rows:
                 if self.accounts.scope_state(row.scope_key).severity >= row.state.severity:
                     continue
-                reason = f"{row.reason} (latch, {row.actor})"
-                self.set_halt(txn, row.scope, row.account, row.run, row.state, "system:daemon", reason)
+                by = None if row is latch.UNREADABLE else claimant(txn.conn, row.actor.partition(":")[2])
+                self.set_halt(
+                    txn, row.scope, row.account, row.run, row.state, DAEMON, row.reason, claimed_by=by
+                )
+                text = f"{row.state.value} by {by or 'an unreadable latch'}, through the latch"
+                self.alert(txn, "halt", row.scope_key, text, row.state.value)
 
         await self.write(job)
         if latch.UNREADABLE not in rows:
