@@ -188,13 +188,17 @@ async def test_reject_needs_a_reason_and_control_s(stage: Stage) -> None:
     stage.story.do(lambda txn: txn.check_gate(args["gate"], "plan.reject", data, "op:anna"))
 
 
-async def test_stop_and_pause_are_sent_by_the_slot_alone(stage: Stage) -> None:
+@pytest.mark.parametrize("is_open", [True, False])
+async def test_stop_and_pause_are_signed_by_an_open_key_and_need_none(stage: Stage, is_open: bool) -> None:
     app = stage.app()
     async with app.run_test(size=WIDE) as pilot:
+        if not is_open:
+            app.session.key = None
         await pilot.press("2", "s", "ctrl+s")
         await pilot.press("P", *"calm", "ctrl+s")
         await app.workers.wait_for_complete()
-    assert [(cmd, who) for cmd, _, who in stage.link.sent] == [("stop", None), ("halt", None)]
+    by = "op:anna" if is_open else None
+    assert [(cmd, who and who.principal) for cmd, _, who in stage.link.sent] == [("stop", by), ("halt", by)]
     assert stage.link.sent[1][1]["state"] == "REDUCING"
 
 
