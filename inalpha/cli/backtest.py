@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+OTHER_LIMITS = (
+    "other limits for a trial: --risk FILE with rules such as a home's risk.toml, or --no-risk for none"
+)
 _MOST_E8 = 10**18  # ten thousand million: columns of equity are 64 bits wide
 
 
@@ -55,6 +58,13 @@ _MARKET = (
     click.option("--allow-short", is_flag=True, help="Sells may open a short, against own cash."),
     click.option(
         "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
+    ),
+    click.option(
+        "--risk",
+        "risk_file",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Rules such as a home's risk.toml. Default: the home's, else the shipped ones.",
     ),
     click.option(
         "--no-risk", is_flag=True, help="Only cash, tick and lot are checked; stamped on the report."
@@ -89,12 +99,15 @@ def run_spec(
     participation_cap: str,
     allow_short: bool,
     fill: str,
+    risk_file: str | None,
     no_risk: bool,
 ) -> tuple[RunSpec, BarData, Rules | None]:
     """The run that market_options describe, its bars and its rules (None without risk)."""
     instrument = _instrument(symbol or Path(bars).stem.split("-")[0].upper(), tick, lot, calendar)
     data = load_bars(Path(bars), instrument, timeframe)
-    rules = None if no_risk else _rules(ctx, allow_short)
+    if no_risk and risk_file:
+        raise usage("RISK_OPTION", "--risk and --no-risk exclude each other.", "Give one of them.")
+    rules = None if no_risk else _rules(ctx, allow_short, risk_file)
     spec = RunSpec(
         run=run,
         strategy_sha256=hashlib.sha256(source).hexdigest(),
@@ -126,6 +139,7 @@ def backtest(
 ) -> None:
     """Run FILE over CSV in the sandbox: the same kernel, matching and risk as on paper."""
     from inalpha.research.metrics import compute_metrics
+    from inalpha.research.outcomes import is_denied_by_rules
     from inalpha.research.report import write_report
     from inalpha.research.text import report_text
 
@@ -134,19 +148,26 @@ def backtest(
     spec, data, rules = run_spec(ctx, "backtest", source, **market)
     spec = replace(spec, params=parse_params(params))
     result, elapsed = _run(spec, data, source, rules, Path(out) if out else None)
+    if is_denied_by_rules(result):
+        result.warnings.append(OTHER_LIMITS)
     metrics = compute_metrics(result)
     if out:
         write_report(result, Path(out))
+    failed = None
+    if result.error:
+        failed = InalphaError("STRATEGY", f"the strategy failed: {result.error}.", "Mend that line.")
     if as_json:
         findings = [asdict(note) for note in notes]
-        emit_json({**_summary(spec, data, result, metrics, elapsed, file), "findings": findings})
-    else:
-        print_notes(notes)
-        click.echo(report_text(result, metrics), nl=False)
-        if rules is None:
-            click.echo("note: risk was off")
-    if result.error:
-        raise InalphaError("STRATEGY", f"the strategy failed: {result.error}.", "Mend that line.")
+        body = {**_summary(spec, data, result, metrics, elapsed, file), "findings": findings}
+        # One object in any case: a failed strategy's figures stand beside the error.
+        emit_json({**body, "error": failed.as_dict() if failed else None})
+        ctx.exit(failed.exit_code if failed else 0)
+    print_notes(notes)
+    click.echo(report_text(result, metrics), nl=False)
+    if rules is None:
+        click.echo("note: risk was off")
+    if failed:
+        raise failed
 
 
 def print_notes(notes: Sequence[Finding]) -> None:
@@ -186,8 +207,10 @@ def _instrument(symbol: str, tick: str, lot: str, calendar: str) -> Instrument:
         raise usage("INSTRUMENT", f"{error}.", "Tick and lot are decimals above zero.") from error
 
 
-def _rules(ctx: click.Context, allow_short: bool) -> Rules:
-    """A home's rules when one is there, else the shipped defaults, less long_only where shorts are asked for."""
+def _rules(ctx: click.Context, allow_short: bool, risk_file: str | None) -> Rules:
+    """The file's, else a home's where one is, else the shipped defaults, less long_only where shorts are asked for."""
+    if risk_file:
+        return load_rules(Path(risk_file))
     if ctx.obj is not None and ctx.obj.exists:
         return load_rules(home_of(ctx).risk)
     return (
@@ -255,6 +278,7 @@ def _run(
 def _summary(
     spec: RunSpec, data: BarData, result: Any, metrics: Any, elapsed: float, file: str
 ) -> dict[str, Any]:
+    from inalpha.research.outcomes import outcomes
     from inalpha.research.report import time_text
 
     bars = len(data.bars)
@@ -272,9 +296,9 @@ def _summary(
         "final_equity": text_from_e8(result.final_equity_e8),
         "fees": text_from_e8(sum(fill.fee_e8 for fill in result.fills)),
         "metrics": {metric.name: metric.value for metric in metrics},
+        "orders": [ended.as_dict() for ended in outcomes(result)],
         "denials": dict(result.denials),
         "warnings": result.warnings,
-        "error": result.error or None,
         "journal_head": result.head,
         "elapsed_s": round(elapsed, 6),
         "bars_per_s": round(bars / elapsed, 1) if elapsed else 0.0,

@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ def lint_or_refuse(source: bytes) -> list[Finding]:
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         first = errors[0]
-        raise Refused(first.code, f"line {first.line}: {first.message}", first.fix)
+        detail = {"findings": [asdict(finding) for finding in errors]}
+        raise Refused(first.code, f"line {first.line}: {first.message}", first.fix, detail=detail)
     return findings
 
 
