@@ -21,7 +21,7 @@ from inalpha.cli.runs import parse_params
 from inalpha.kernel.costs import FeeModel, SlippageModel, parse_share
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec
-from inalpha.market.bars import BarData, load_bars
+from inalpha.market.bars import BarData, load_bars, symbol_of
 from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import EXIT_REFUSED, InalphaError
 from inalpha.model.instrument import Instrument
@@ -103,7 +103,7 @@ def run_spec(
     no_risk: bool,
 ) -> tuple[RunSpec, BarData, Rules | None]:
     """The run that market_options describe, its bars and its rules (None without risk)."""
-    instrument = _instrument(symbol or Path(bars).stem.split("-")[0].upper(), tick, lot, calendar)
+    instrument = _instrument(symbol or symbol_of(Path(bars)), tick, lot, calendar)
     data = load_bars(Path(bars), instrument, timeframe)
     if no_risk and risk_file:
         raise usage("RISK_OPTION", "--risk and --no-risk exclude each other.", "Give one of them.")

@@ -102,8 +102,9 @@ def outcome_lines(result: BacktestResult) -> Iterator[tuple[str, str]]:
     yield from counted(outcomes(result))
 
 
-def counted(ended: Sequence[Ended]) -> Iterator[tuple[str, str]]:
+def counted(ended: Iterable[Ended]) -> Iterator[tuple[str, str]]:
     """(title, counts in words) of groups that may come from several runs."""
+    ended = list(ended)
     for title, legs in (("orders", False), ("legs", True)):
         told = ", ".join(group.told for group in ended if group.legs == legs)
         if told:
