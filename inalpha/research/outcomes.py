@@ -169,11 +169,13 @@ def _explained(result: BacktestResult, ended: Ended) -> str:
 
 
 def _smaller(setting: str, limit: str | None) -> str:
-    """The size that fits a limit in percent of equity."""
-    if limit is None or not setting.endswith("_pct"):
-        return ""
-    percent = int(Decimal(limit) * _ROOM)
-    return f" Order less, such as self.quantity(percent={percent})." if percent else " Order less."
+    """The size that fits a limit of the order or the position; other limits are not met by a smaller one."""
+    if setting == "max_order.equity_pct" and limit is not None:
+        percent = int(Decimal(limit) * _ROOM)
+        return f" Order less, such as self.quantity(percent={percent})." if percent else " Order less."
+    if setting.startswith("max_position."):
+        return " It counts the position and every order that works: test self.position, or order less."
+    return ""
 
 
 def _below_lot(result: BacktestResult) -> str:

@@ -85,6 +85,15 @@ def test_a_limit_of_the_rules_is_told_with_its_value_and_a_size_that_fits() -> N
     assert is_denied_by_rules(made) and all_denied(made)
 
 
+def test_a_limit_of_the_position_says_what_it_counts() -> None:
+    made = under_default_rules({n: [buy("90")] for n in range(5)})
+    (told,) = [text for text in reasons(made) if "MAX_POSITION" in text]
+    assert "the limit is 25. Setting: controls.max_position.symbol_pct." in told
+    assert told.endswith(
+        "It counts the position and every order that works: test self.position, or order less."
+    )
+
+
 def test_a_few_denials_are_told_and_do_not_count_as_most() -> None:
     made = under_default_rules({0: [buy("1")], 1: [buy("2")], 2: [buy("3")], 3: [buy("2000")]})
     assert reasons(made)[0].startswith("one of 4 orders was denied MAX_ORDER")
