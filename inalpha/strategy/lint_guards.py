@@ -16,6 +16,13 @@ Found = tuple[ast.AST, str, str, str]
 
 _BRACKET = frozenset({"stop_loss", "take_profit"})
 _OTHER = {"buy": "sell", "sell": "buy"}
+_EMPTY = {
+    (ast.Eq, "0"),
+    (ast.LtE, "0"),
+    (ast.Lt, "1"),
+    (ast.Eq, "[]"),
+}  # `len(self.orders) == 0` and the like
+_FILLED = {(ast.NotEq, "0"), (ast.Gt, "0"), (ast.GtE, "1"), (ast.NotEq, "[]")}
 _CLOCKS = ("self.clock.", "bar.sequence", "bar.open_time", "bar.close_time")
 
 
@@ -31,10 +38,15 @@ def dotted(node: ast.AST) -> str:
     return ".".join(reversed(parts))
 
 
-def guards(methods: Sequence[Method]) -> Iterator[Found]:
-    """(node, code, message, fix) for the methods of one strategy."""
-    yield from _every_bar(methods)
-    yield from _legs(methods)
+def guards(methods: Sequence[Method]) -> list[Found]:
+    """(node, code, message, fix) for the methods of one strategy.
+
+    The daemon reads files of strangers with it: each test is read once, and what nests too deeply is left alone.
+    """
+    try:
+        return [*_every_bar(methods), *_legs(methods)]
+    except RecursionError:
+        return []
 
 
 def _every_bar(methods: Sequence[Method]) -> Iterator[Found]:
@@ -48,11 +60,11 @@ def _every_bar(methods: Sequence[Method]) -> Iterator[Found]:
     for method in methods:
         if method.name != "on_bar":
             continue
-        names = _named(method)
+        tests = _Tests(method, rare)
         for call, conditions in _calls(method.body):
             if dotted(call.func) not in ("self.buy", "self.sell"):
                 continue
-            if not any(_demands(test, truth, rare, names) for test, truth in conditions):
+            if not any(tests.imply(test, truth) for test, truth in conditions):
                 text = "an order on every bar: neither self.position nor self.orders is read"
                 fix = "Test self.position and self.orders.entries first."
                 yield call, "TRAP_EVERY_BAR", text, fix
@@ -86,10 +98,9 @@ def _assignments(methods: Iterable[Method]) -> Iterator[tuple[str, ast.expr, boo
             if isinstance(node, ast.AugAssign):
                 yield dotted(node.target), node.value, True
             elif isinstance(node, ast.Assign):
+                read = {dotted(part) for part in ast.walk(node.value)}
                 for target in node.targets:
-                    name = dotted(target)
-                    builds = any(dotted(part) == name for part in ast.walk(node.value))
-                    yield name, node.value, builds
+                    yield dotted(target), node.value, dotted(target) in read
 
 
 def _counters(methods: Sequence[Method]) -> set[str]:
@@ -116,12 +127,12 @@ def _legs(methods: Sequence[Method]) -> Iterator[Found]:
     leaving = _leaving(methods, bracketed)
     told: set[ast.expr] = set()  # one guard may hold back several exits
     for method in methods:
-        names = _named(method)
+        tests = _Tests(method, _no_orders)
         for call, conditions in _calls(method.body):
             if not leaving(call):
                 continue
             for test, truth in conditions:
-                if test not in told and _demands(test, truth, _no_orders, names):
+                if test not in told and tests.imply(test, truth):
                     told.add(test)
                     text = (
                         f"the exit on line {call.lineno} waits for self.orders to be empty, and the stop loss or"
@@ -160,8 +171,8 @@ def _leaving(methods: Sequence[Method], bracketed: set[str]) -> Callable[[ast.Ca
 def _no_orders(test: ast.expr, truth: bool) -> bool:
     """Whether this outcome of a test means that self.orders is empty."""
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
-        empty = isinstance(test.ops[0], ast.Eq | ast.Lt | ast.LtE)
-        return _is_orders(test.left) and empty == truth
+        compared = (type(test.ops[0]), ast.unparse(test.comparators[0]))
+        return _is_orders(test.left) and compared in (_EMPTY if truth else _FILLED)
     return _is_orders(test) and not truth
 
 
@@ -183,19 +194,33 @@ def _named(method: Method) -> dict[str, ast.expr]:
     return {name: values[0] for name, values in found.items() if len(values) == 1}
 
 
-def _demands(test: ast.expr, truth: bool, atom: Atom, names: dict[str, ast.expr]) -> bool:
-    """Whether test having come out as truth implies that one of its parts satisfies atom."""
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return _demands(test.operand, not truth, atom, names)
-    if isinstance(test, ast.BoolOp):
-        parts = (_demands(value, truth, atom, names) for value in test.values)
-        return any(parts) if isinstance(test.op, ast.And) == truth else all(parts)
-    if isinstance(test, ast.Name) and test.id in names:
-        rest = {name: value for name, value in names.items() if name != test.id}
-        return _demands(names[test.id], truth, atom, rest)
-    if isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id in names:
-        test = ast.Compare(names[test.left.id], test.ops, test.comparators)
-    return atom(test, truth)
+class _Tests:
+    """The tests of one method: what their outcomes imply, by an atom that knows the smallest of them."""
+
+    def __init__(self, method: Method, atom: Atom) -> None:
+        self._names = _named(method)
+        self._atom = atom
+        self._known: dict[tuple[ast.expr, bool], bool] = {}
+
+    def imply(self, test: ast.expr, truth: bool) -> bool:
+        """Whether test having come out as truth means that one of its parts satisfies the atom."""
+        key = (test, truth)
+        if key not in self._known:
+            self._known[key] = False  # a name that stands for itself implies nothing
+            self._known[key] = self._read(test, truth)
+        return self._known[key]
+
+    def _read(self, test: ast.expr, truth: bool) -> bool:
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            return self.imply(test.operand, not truth)
+        if isinstance(test, ast.BoolOp):
+            parts = (self.imply(value, truth) for value in test.values)
+            return any(parts) if isinstance(test.op, ast.And) == truth else all(parts)
+        if isinstance(test, ast.Name) and test.id in self._names:
+            return self.imply(self._names[test.id], truth)
+        if isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id in self._names:
+            test = ast.Compare(self._names[test.left.id], test.ops, test.comparators)
+        return self._atom(test, truth)
 
 
 def _calls(

@@ -97,6 +97,7 @@ def test_a_guard_before_a_method_that_closes_is_named() -> None:
         "if self.orders.entries: return\n" + ENTER + "self.close()",
         "if self.position.is_flat and not self.orders: self.buy(1, stop_loss=5)\nself.close()",
         "if self.orders: return\n" + ENTER,
+        "if len(self.orders) > 3: return\n" + ENTER + "self.close()",
         "if self.orders: return\nself.buy(1)\nself.close()",
         "if self.orders: return\nself.buy(1, stop_loss=None)\nself.close()",
         "if self.orders:\n    self.close()\n" + ENTER,
@@ -114,3 +115,21 @@ def test_one_guard_before_several_exits_is_named_once() -> None:
         + "if bar.close < 3: self.close()\nelif bar.close > 9: self.close()"
     )
     assert len(found(body, "TRAP_LEGS")) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if 1: pass\n" + "elif bar.close: self.buy(1)\n" * 900,
+        "if bar.close:return\n" * 700 + "self.buy(1)\n" * 700,
+        "a0 = bar.close\n"
+        + "".join(f"a{n + 1} = a{n} and a{n}\n" for n in range(900))
+        + "if a900: self.buy(1)",
+        "a = b\nb = a\nif a: self.buy(1)",
+        "if " + "not " * 80 + "self.orders: self.close()\nself.buy(1, stop_loss=1)",
+        "self.buy(" + "1+" * 5000 + "1)",
+    ],
+    ids=["long elif", "many returns", "doubling names", "circle of names", "nots", "long sum"],
+)
+def test_a_file_made_to_be_slow_or_deep_is_read_to_its_end(body: str) -> None:
+    assert len(found(body, "TRAP_EVERY_BAR")) <= 900
