@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
-from support.installation import Installation, inalpha
+from support.installation import Installation, inalpha, until
 
 COIN = """from inalpha import Strategy
 
@@ -18,11 +21,49 @@ class Coin(Strategy):
 """
 
 
-def hours(path: Path) -> Path:
-    """320 quiet hours of a coin at 60,000."""
-    rows = [f"{1_735_689_600 + 3600 * n},60000,60010,59990,{60000 + n % 3},5000" for n in range(320)]
+def hours(path: Path, count: int = 320) -> Path:
+    """Quiet hours of a coin at 60,000."""
+    rows = [f"{1_735_689_600 + 3600 * n},60000,60010,59990,{60000 + n % 3},5000" for n in range(count)]
     path.write_text("\n".join(["time,open,high,low,close,volume", *rows]) + "\n")
     return path
+
+
+def test_an_evaluation_that_a_crash_cut_short_is_made_again_on_the_same_market(
+    installation: Installation, tmp_path: Path
+) -> None:
+    home, file = installation, tmp_path / "coin.py"
+    file.write_text(COIN.format(size="0.1"))
+    words = (
+        "--rationale",
+        "the hours of a coin",
+        "--bars",
+        str(hours(tmp_path / "BTC-1h.csv")),
+        "--lot",
+        "0.1",
+    )
+    submitting = subprocess.Popen(
+        [sys.executable, "-m", "inalpha", "--home", str(home.home), "candidate", "submit", str(file), *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: home.items("candidate", "list"), what="the submission")
+        home.kill("daemon")
+        (found,) = home.items("candidate", "list")
+        assert found["state"] == "submitted"
+        home.start()
+        name = found["candidate"]
+        shown = until(lambda: judged(home, name), what="the verdict")
+        assert (shown["state"], shown["evidence"]["data"]["symbol"]) == ("passed", "BTC")
+        assert shown["evidence"]["data"]["lot"] == "0.1"
+    finally:
+        submitting.kill()
+        submitting.wait()
+
+
+def judged(home: Installation, name: str) -> dict[str, Any] | None:
+    shown: dict[str, Any] = home.json("candidate", "show", name)
+    return shown if shown["state"] != "submitted" else None
 
 
 def test_a_tenth_of_a_coin_fails_by_its_lot_and_passes_with_the_one_that_a_run_has(
@@ -51,8 +92,15 @@ def test_a_tenth_of_a_coin_fails_by_its_lot_and_passes_with_the_one_that_a_run_h
 
     with (home.home / "inalpha.toml").open("a") as settings:
         settings.write('\n[instruments.BTC]\nlot = "0.01"\n')
-    file.write_text(COIN.format(size="0.100"))
-    assert home.json(*words)["data"]["lot"] == "0.01"
+    file.write_text(COIN.format(size="self.quantity(value=6100) if self.instrument.lot == 0.01 else 0"))
+    found = home.json(*words)
+    assert (found["state"], found["data"]["lot"]) == ("passed", "0.01")
+    # What the gate saw is what the run trades.
+    home("candidate", "promote", found["candidate"], "--reason", "read it")
+    market = ("--symbol", "BTC", "--timeframe", "1h", "--feed", f"replay:{bars}@max")
+    run = home.json("run", "start", found["candidate"], *market)["run"]
+    home("run", "wait", run, "--timeout", "60")
+    assert {fill["quantity"] for fill in home.items("fills", "--run", run)} == {"0.1"}
 
     bad = inalpha(home.home, *words, "--lot", "none")
     assert bad.returncode == 4 and "INSTRUMENT" in bad.stderr
