@@ -18,6 +18,7 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import json_option, usage
 from inalpha.cli.output import emit_json, on_terminal, plain
 from inalpha.cli.runs import parse_params
+from inalpha.daemon.config import Market, load_config
 from inalpha.kernel.costs import FeeModel, SlippageModel, parse_share
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec
@@ -43,11 +44,11 @@ _MARKET = (
     click.option("--bars", required=True, type=click.Path(dir_okay=False), metavar="CSV"),
     click.option("--symbol", help="Default: the file's name."),
     click.option("--timeframe", help="Default: the distance between the lines."),
-    click.option("--tick", default="0.01", show_default=True),
-    click.option("--lot", default="1", show_default=True),
     click.option(
-        "--calendar", default="24/7", show_default=True, help="Also: weekdays, fx, exchanges such as XNYS."
+        "--tick", help="Default for these three: the home's [instruments.SYMBOL]; else 0.01 or finer."
     ),
+    click.option("--lot", help="The smallest quantity step. Default: 1."),
+    click.option("--calendar", help="24/7 (default), weekdays, fx, exchanges such as XNYS."),
     click.option("--cash", default="100000", show_default=True),
     click.option("--fee-bps", default="10", show_default=True),
     click.option("--slippage-bps", default="0", show_default=True),
@@ -87,9 +88,9 @@ def run_spec(
     bars: str,
     symbol: str | None,
     timeframe: str | None,
-    tick: str,
-    lot: str,
-    calendar: str,
+    tick: str | None,
+    lot: str | None,
+    calendar: str | None,
     cash: str,
     fee_bps: str,
     slippage_bps: str,
@@ -103,7 +104,12 @@ def run_spec(
     no_risk: bool,
 ) -> tuple[RunSpec, BarData, Rules | None]:
     """The run that market_options describe, its bars and its rules (None without risk)."""
-    instrument = _instrument(symbol or symbol_of(Path(bars)), tick, lot, calendar)
+    name = symbol or symbol_of(Path(bars))
+    # As a run of the home would have it, where there is a home: its rules are taken too.
+    known = load_config(ctx.obj.config).market(name) if _has_home(ctx) else Market()
+    instrument = _instrument(
+        name, tick or known.tick or "0.01", lot or known.lot, calendar or known.calendar, known.currency
+    )
     data = load_bars(Path(bars), instrument, timeframe)
     if no_risk and risk_file:
         raise usage("RISK_OPTION", "--risk and --no-risk exclude each other.", "Give one of them.")
@@ -199,10 +205,14 @@ def _slippage(text: str) -> str:
     return f"bps:{text}" if _amount("--slippage-bps", text) else "none"
 
 
-def _instrument(symbol: str, tick: str, lot: str, calendar: str) -> Instrument:
+def _has_home(ctx: click.Context) -> bool:
+    return ctx.obj is not None and bool(ctx.obj.exists)
+
+
+def _instrument(symbol: str, tick: str, lot: str, calendar: str, currency: str) -> Instrument:
     calendar_of(calendar)
     try:
-        return Instrument.from_text(symbol, tick, lot, calendar=calendar)
+        return Instrument.from_text(symbol, tick, lot, currency, calendar)
     except ValueError as error:
         raise usage("INSTRUMENT", f"{error}.", "Tick and lot are decimals above zero.") from error
 
@@ -211,7 +221,7 @@ def _rules(ctx: click.Context, allow_short: bool, risk_file: str | None) -> Rule
     """The file's, else a home's where one is, else the shipped defaults, less long_only where shorts are asked for."""
     if risk_file:
         return load_rules(Path(risk_file))
-    if ctx.obj is not None and ctx.obj.exists:
+    if _has_home(ctx):
         return load_rules(home_of(ctx).risk)
     return (
         parse_rules("schema = 1\n[controls.direction]\nlong_only = false\n")

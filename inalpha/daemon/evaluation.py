@@ -72,7 +72,18 @@ def find_terms(config: Config, rules: Rules, bars: str | None, market: Mapping[s
         market.get("calendar") or known.calendar,
     )
     spec = judged(instrument, rules, **config.fills.members(config.account))
-    return Terms(spec, rules, keep_tick=bool(tick) and bars is not None)
+    notes = _unlike_a_run(symbol, config.market(symbol), market)
+    return Terms(spec, rules, keep_tick=bool(tick) and bars is not None, notes=notes)
+
+
+def _unlike_a_run(symbol: str, known: Market, market: Mapping[str, str]) -> tuple[str, ...]:
+    """Options that the home's settings do not hold: a run starts by the settings, whatever was judged."""
+    stated = {"tick": known.tick, "lot": known.lot, "calendar": known.calendar}
+    other = [name for name, text in stated.items() if market.get(name, text) != text]
+    if not other:
+        return ()
+    lines = ", ".join(f'{name} = "{market[name]}"' for name in other)
+    return (f"a run of {symbol} reads [instruments.{symbol}] of inalpha.toml: write {lines} there",)
 
 
 async def evaluate(

@@ -155,7 +155,7 @@ def _run_checks(
     evidence["head"] = result.head
     evidence["params"] = dict(result.spec.params)
     evidence["indicators"] = [msgspec.to_builtins(indicator) for indicator in examined.indicators]
-    evidence["warnings"] = [*result.warnings, *found.warnings, *examined.warnings]
+    evidence["warnings"] = [*market.terms.notes, *result.warnings, *found.warnings, *examined.warnings]
     return True
 
 

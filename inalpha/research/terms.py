@@ -19,12 +19,14 @@ BUNDLED = Instrument("GOOG", calendar="weekdays")  # of the bars that are there 
 class Terms:
     """spec: the judged run, but for what its source and bars decide.
 
-    keep_tick: the tick was stated, so finer prices are refused as a run refuses them.
+    keep_tick: the tick was stated, so finer prices are refused as a run refuses them. notes: what the author has
+    to do for a run to have the same.
     """
 
     spec: RunSpec
     rules: Rules
     keep_tick: bool = False
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def default(cls, instrument: Instrument) -> Terms:
@@ -35,10 +37,15 @@ class Terms:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Terms:
         spec, rules = RunSpec.from_header(data["header"]), rules_from_canonical(data["rules"])
-        return cls(spec, rules, bool(data["keep_tick"]))
+        return cls(spec, rules, bool(data["keep_tick"]), tuple(data["notes"]))
 
     def as_dict(self) -> dict[str, Any]:
-        return {"header": self.spec.header(), "rules": self.rules.canonical, "keep_tick": self.keep_tick}
+        return {
+            "header": self.spec.header(),
+            "rules": self.rules.canonical,
+            "keep_tick": self.keep_tick,
+            "notes": self.notes,
+        }
 
 
 def judged(instrument: Instrument, rules: Rules, **members: Any) -> RunSpec:

@@ -43,6 +43,13 @@ def test_options_go_before_the_settings() -> None:
     )
 
 
+def test_options_that_a_run_would_not_have_are_told_with_the_lines_to_write() -> None:
+    market = {"symbol": "BTC", "lot": "0.01", "tick": "0.5"}
+    (note,) = find_terms(COIN, default_rules(), None, market).notes
+    assert note == 'a run of BTC reads [instruments.BTC] of inalpha.toml: write lot = "0.01" there'
+    assert find_terms(COIN, default_rules(), None, {"symbol": "BTC", "lot": "0.001"}).notes == ()
+
+
 def test_an_unknown_market_has_the_defaults_of_a_run_and_the_bundled_bars_their_calendar() -> None:
     terms = find_terms(Config(), default_rules(), "/data/ETH-1d.csv", {})
     assert told(terms) == ("ETH", "0.01", "1", "24/7") and not terms.keep_tick
