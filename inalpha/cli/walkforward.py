@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inalpha.cli.backtest import OTHER_LIMITS, market_options, print_notes, run_spec
+from inalpha.cli.backtest import print_notes
 from inalpha.cli.candidates import lint_or_refuse
+from inalpha.cli.market import OTHER_LIMITS, market_options, run_spec
 from inalpha.cli.options import json_option
 from inalpha.cli.output import emit_json, on_terminal, plain, table
 from inalpha.model.bar import Bar, utc_from_ns
