@@ -81,7 +81,7 @@ def judge(
         passed = check("bars", len(data.bars) >= MIN_BARS, f"{len(data.bars)} bars, {MIN_BARS} are needed")
         passed = passed and _run_checks(source, _Market(data, terms), tried, evidence, check)
     except InalphaError as error:
-        check("contract", False, f"{error.code}: {error.message}")
+        check("contract", False, f"{error.code}: {error.message} {error.fix}".rstrip())
         passed = False
     return {**evidence, "passed": passed}
 

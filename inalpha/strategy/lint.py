@@ -47,7 +47,7 @@ def lint(source: str | bytes) -> list[Finding]:
         line = getattr(error, "lineno", None) or 1
         col = getattr(error, "offset", None) or 1
         text = getattr(error, "msg", None) or str(error) or "nested too deeply to be parsed"
-        return [Finding(line, col, ERROR, "SYNTAX", text)]
+        return [Finding(line, col, ERROR, "SYNTAX", text, "Mend that line; nothing behind it was read.")]
     ahead = [_finding(node, WARNING, code, text, fix) for node, code, text, fix in reads_ahead(tree)]
     found = [*_imports(tree), *_calls(tree), *_set_order(tree), *ahead, *_class(tree)]
     return sorted(set(found))
@@ -171,7 +171,9 @@ def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterat
         wanted = _CALLBACKS[name]
         if not (required <= wanted <= count) and arguments.vararg is None:
             text = f"{name} takes self" + (" and one argument" if wanted > 1 else " alone")
-            yield _finding(method, ERROR, "BAD_CALLBACK", text)
+            named = "bar" if name == "on_bar" else "event"
+            form = f"def {name}(self{f', {named}' if wanted > 1 else ''}): ..."
+            yield _finding(method, ERROR, "BAD_CALLBACK", text, form)
     for node in ast.walk(method):
         called = dotted(node.func) if isinstance(node, ast.Call) else ""
         action = called.removeprefix("self.") if called.startswith("self.") else ""

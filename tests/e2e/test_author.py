@@ -65,6 +65,7 @@ def test_a_backtest_that_fails_prints_one_object_with_the_error(
     left, found = as_json(tmp_path, *words_of)
     assert (left, found["error"]["code"]) == (exit_code, code)
     assert set(found["error"]) >= {"code", "message", "fix"} and words in found["error"]["message"]
+    assert found["error"]["fix"]
 
 
 def test_figures_until_a_strategy_failed_stand_beside_its_error(tmp_path: Path) -> None:

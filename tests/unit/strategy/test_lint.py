@@ -71,6 +71,7 @@ def test_a_clean_file_has_no_finding() -> None:
 def test_finding(source: str, code: str, level: str, line: int) -> None:
     found = [finding for finding in lint(source) if finding.code == code]
     assert [(finding.level, finding.line) for finding in found] == [(level, line)]
+    assert found[0].fix or level == "warning"
 
 
 def test_reading_the_run_clock_is_fine() -> None:
