@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inalpha.daemon.office import Office
 
 TIMEOUT_S = 300.0
+MOST_TEXT = 64
 MARKET = ("symbol", "tick", "lot", "calendar")
 
 
@@ -45,14 +46,16 @@ def read_market(call: Call) -> dict[str, str]:
     """symbol, tick, lot and calendar as submitted, each optional; refused where no instrument can be made of them."""
     given = call.mapping("market") if call.args.get("market") is not None else {}
     market = {name: given[name] for name in MARKET if given.get(name) is not None}
-    if given.keys() - set(MARKET) or not all(isinstance(text, str) for text in market.values()):
-        raise Refused(
-            "MARKET", f"a market has {', '.join(MARKET)}, each a text.", "inalpha candidate submit --help"
-        )
+    texts = all(isinstance(text, str) and len(text) <= MOST_TEXT for text in market.values())
+    if given.keys() - set(MARKET) or not texts:
+        what = f"a market has {', '.join(MARKET)}, each a text of at most {MOST_TEXT} characters."
+        raise Refused("MARKET", what, "inalpha candidate submit --help")
     try:
         calendar_of(market.get("calendar", "24/7"))
         Instrument.from_text(market.get("symbol", "X"), market.get("tick", "0.01"), market.get("lot", "1"))
-    except (ValueError, ConfigError) as error:
+    except ConfigError as error:
+        raise Refused("INSTRUMENT", error.message, error.fix) from error
+    except ValueError as error:
         raise Refused("INSTRUMENT", f"{error}.", "Tick and lot are decimals above zero.") from error
     return market
 

@@ -76,6 +76,7 @@ def test_costs_shorts_and_rules_are_those_of_a_run() -> None:
         ({"calendar": "moon"}, "INSTRUMENT"),
         ({"lot": 1}, "MARKET"),
         ({"lots": "1"}, "MARKET"),
+        ({"symbol": "X" * 65}, "MARKET"),
     ],
 )
 def test_a_market_that_cannot_be_is_refused(market: dict[str, object], code: str) -> None:
