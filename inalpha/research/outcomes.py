@@ -20,7 +20,7 @@ _ROOM = Decimal("0.9")  # a size that stays below a limit when the price moves b
 _CODES: dict[str, tuple[str, str]] = {
     "BAD_QUANTITY": (
         "the quantity was no number above zero",
-        "Test what the size is computed from, or use self.quantity(percent=5).",
+        "Test what the size is computed from; self.quantity(…) is 0 where one lot costs more.",
     ),
     "BAD_PRICE": (
         "a limit, stop, stop loss or take profit was no price above zero",

@@ -151,6 +151,7 @@ def _class(tree: ast.Module) -> Iterator[Finding]:
     for name, method in methods.items():
         yield from _method(name, method)
     yield from _attributes(cls)
+    yield from _shares(cls)
     if "on_bar" in methods:
         for node, code, text, fix in guards(list(methods.values())):
             yield _finding(node, WARNING, code, text, fix)
@@ -186,6 +187,25 @@ def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterat
         if name in ("on_bar", "on_order_event") and action in ("indicator", "ta"):
             text = f"{called}() on every bar starts a new indicator each time"
             yield _finding(node, WARNING, "TRAP_INDICATOR", text, "Declare it once, in on_start.")
+
+
+def _shares(cls: ast.ClassDef) -> Iterator[Finding]:
+    """quantity(percent=0.05) where 5 % was meant: the order is a hundredth of it, or none at all."""
+    defaults = {
+        f"self.{node.target.id}": node.value
+        for node in cls.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    for node in ast.walk(cls):
+        if not isinstance(node, ast.Call) or dotted(node.func) != "self.quantity":
+            continue
+        for keyword in node.keywords:
+            given = defaults.get(dotted(keyword.value), keyword.value)
+            share = given.value if isinstance(given, ast.Constant) else None
+            if keyword.arg == "percent" and isinstance(share, float) and 0 < share < 1:
+                text = f"percent={share:g} is {share:g} % of equity"
+                fix = f"Write {share * 100:g} for {share * 100:g} %; leave it if less than one percent is meant."
+                yield _finding(node, WARNING, "TRAP_PERCENT", text, fix)
 
 
 def _attributes(cls: ast.ClassDef) -> Iterator[Finding]:
