@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 
 from inalpha.strategy.base import Strategy
@@ -122,3 +126,13 @@ def test_idioms_that_look_back_are_not_noted(idiom: str) -> None:
 def test_a_share_of_whole_percents_is_fine() -> None:
     source = method("self.position; self.buy(self.quantity(percent=5)); self.quantity(value=0.5)")
     assert not [f for f in lint(source) if f.code == "TRAP_PERCENT"]
+
+
+def test_the_printed_examples_have_no_finding() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (printed,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    docstring = inspect.cleandoc(Strategy.__doc__ or "")
+    shown = docstring.partition("class Cross")[2].partition("Three traps")[0]
+    for source in (printed, f"from inalpha import SMA, Strategy\n\n\nclass Cross{shown}"):
+        assert lint(source) == []
+        assert "self.orders.entries" in source
