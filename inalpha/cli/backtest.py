@@ -2,116 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from inalpha.cli.candidates import lint_or_refuse
-from inalpha.cli.main import home_of
-from inalpha.cli.options import json_option, usage
+from inalpha.cli.market import OTHER_LIMITS, market_options, run_spec
+from inalpha.cli.options import json_option
 from inalpha.cli.output import emit_json, on_terminal, plain
 from inalpha.cli.runs import parse_params
-from inalpha.kernel.costs import FeeModel, SlippageModel, parse_share
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec
-from inalpha.market.bars import BarData, load_bars
-from inalpha.model.calendar import calendar_of
+from inalpha.market.bars import BarData
 from inalpha.model.errors import EXIT_REFUSED, InalphaError
-from inalpha.model.instrument import Instrument
-from inalpha.model.money import e8_from_text, text_from_e8
-from inalpha.risk.rules import Rules, default_rules, load_rules, parse_rules
+from inalpha.model.money import text_from_e8
+from inalpha.risk.rules import Rules
 
 if TYPE_CHECKING:
     from inalpha.strategy.lint import Finding
-
-T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
-_MOST_E8 = 10**18  # ten thousand million: columns of equity are 64 bits wide
-
-
-_MARKET = (
-    click.option("--bars", required=True, type=click.Path(dir_okay=False), metavar="CSV"),
-    click.option("--symbol", help="Default: the file's name."),
-    click.option("--timeframe", help="Default: the distance between the lines."),
-    click.option("--tick", default="0.01", show_default=True),
-    click.option("--lot", default="1", show_default=True),
-    click.option(
-        "--calendar", default="24/7", show_default=True, help="Also: weekdays, fx, exchanges such as XNYS."
-    ),
-    click.option("--cash", default="100000", show_default=True),
-    click.option("--fee-bps", default="10", show_default=True),
-    click.option("--slippage-bps", default="0", show_default=True),
-    click.option("--fee", help="Instead of --fee-bps: fixed:1.50, per_unit:0.005 or bps:10."),
-    click.option("--slippage", help="Instead of --slippage-bps: none, bps:5, ticks:1 or volume_share."),
-    click.option("--limit-fill", type=click.Choice(["touch", "through"]), default="touch", show_default=True),
-    click.option("--participation-cap", default="", metavar="SHARE", help="Of a bar's volume, such as 0.1."),
-    click.option("--allow-short", is_flag=True, help="Sells may open a short, against own cash."),
-    click.option(
-        "--fill", type=click.Choice(["next_open", "same_close"]), default="next_open", show_default=True
-    ),
-    click.option(
-        "--no-risk", is_flag=True, help="Only cash, tick and lot are checked; stamped on the report."
-    ),
-)
-
-
-def market_options(function: F) -> F:
-    """What a run over stored bars needs to know beside the strategy's file; run_spec takes them."""
-    for option in reversed(_MARKET):
-        function = option(function)
-    return function
-
-
-def run_spec(
-    ctx: click.Context,
-    run: str,
-    source: bytes,
-    *,
-    bars: str,
-    symbol: str | None,
-    timeframe: str | None,
-    tick: str,
-    lot: str,
-    calendar: str,
-    cash: str,
-    fee_bps: str,
-    slippage_bps: str,
-    fee: str | None,
-    slippage: str | None,
-    limit_fill: str,
-    participation_cap: str,
-    allow_short: bool,
-    fill: str,
-    no_risk: bool,
-) -> tuple[RunSpec, BarData, Rules | None]:
-    """The run that market_options describe, its bars and its rules (None without risk)."""
-    instrument = _instrument(symbol or Path(bars).stem.split("-")[0].upper(), tick, lot, calendar)
-    data = load_bars(Path(bars), instrument, timeframe)
-    rules = None if no_risk else _rules(ctx, allow_short)
-    spec = RunSpec(
-        run=run,
-        strategy_sha256=hashlib.sha256(source).hexdigest(),
-        symbol=data.instrument.symbol,
-        timeframe=data.timeframe.name,
-        instrument=data.instrument,
-        opening_cash_e8=_amount("--cash", cash, least=1),
-        fill=fill,
-        fee=_model("--fee", FeeModel.parse, fee or f"bps:{fee_bps}"),
-        slippage=_model("--slippage", SlippageModel.parse, slippage or _slippage(slippage_bps)),
-        limit_fill=limit_fill,
-        participation_cap_e8=_model("--participation-cap", parse_share, participation_cap),
-        allow_short=allow_short,
-        data_sha256=data.sha256,
-        rules_sha256=rules.sha256 if rules else "",
-    )
-    return spec, data, rules
 
 
 @click.command()
@@ -126,6 +40,7 @@ def backtest(
 ) -> None:
     """Run FILE over CSV in the sandbox: the same kernel, matching and risk as on paper."""
     from inalpha.research.metrics import compute_metrics
+    from inalpha.research.outcomes import is_denied_by_rules
     from inalpha.research.report import write_report
     from inalpha.research.text import report_text
 
@@ -134,67 +49,32 @@ def backtest(
     spec, data, rules = run_spec(ctx, "backtest", source, **market)
     spec = replace(spec, params=parse_params(params))
     result, elapsed = _run(spec, data, source, rules, Path(out) if out else None)
+    if is_denied_by_rules(result):
+        result.warnings.append(OTHER_LIMITS)
     metrics = compute_metrics(result)
     if out:
         write_report(result, Path(out))
+    failed = None
+    if result.error:
+        failed = InalphaError("STRATEGY", f"the strategy failed: {result.error}.", "Mend that line.")
     if as_json:
         findings = [asdict(note) for note in notes]
-        emit_json({**_summary(spec, data, result, metrics, elapsed, file), "findings": findings})
-    else:
-        print_notes(notes)
-        click.echo(report_text(result, metrics), nl=False)
-        if rules is None:
-            click.echo("note: risk was off")
-    if result.error:
-        raise InalphaError("STRATEGY", f"the strategy failed: {result.error}.", "Mend that line.")
+        body = {**_summary(spec, data, result, metrics, elapsed, file), "findings": findings}
+        # One object in any case: a failed strategy's figures stand beside the error.
+        emit_json({**body, "error": failed.as_dict() if failed else None})
+        ctx.exit(failed.exit_code if failed else 0)
+    print_notes(notes)
+    click.echo(report_text(result, metrics), nl=False)
+    if rules is None:
+        click.echo("note: risk was off")
+    if failed:
+        raise failed
 
 
 def print_notes(notes: Sequence[Finding]) -> None:
     """What lint found, on stderr: it explains figures and changes none."""
     for note in notes:
         click.echo(f"line {note.line}: {plain(note.message)} {plain(note.fix)}".rstrip(), err=True)
-
-
-def _amount(option: str, text: str, least: int = 0) -> int:
-    try:
-        value = e8_from_text(text)
-    except ValueError as error:
-        raise usage("NUMBER", f"{option} {text!r} is no number.", "Write a decimal such as 10.") from error
-    if value < least:
-        raise usage("NUMBER", f"{option} {text} is too small.", "Write a decimal such as 10.")
-    if value > _MOST_E8:
-        raise usage("NUMBER", f"{option} {text} is too large.", "At most ten thousand million.")
-    return value
-
-
-def _model(option: str, parse: Callable[[str], T], text: str) -> T:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise usage("NUMBER", f"{option}: {error}.", "inalpha backtest --help") from error
-
-
-def _slippage(text: str) -> str:
-    return f"bps:{text}" if _amount("--slippage-bps", text) else "none"
-
-
-def _instrument(symbol: str, tick: str, lot: str, calendar: str) -> Instrument:
-    calendar_of(calendar)
-    try:
-        return Instrument.from_text(symbol, tick, lot, calendar=calendar)
-    except ValueError as error:
-        raise usage("INSTRUMENT", f"{error}.", "Tick and lot are decimals above zero.") from error
-
-
-def _rules(ctx: click.Context, allow_short: bool) -> Rules:
-    """A home's rules when one is there, else the shipped defaults, less long_only where shorts are asked for."""
-    if ctx.obj is not None and ctx.obj.exists:
-        return load_rules(home_of(ctx).risk)
-    return (
-        parse_rules("schema = 1\n[controls.direction]\nlong_only = false\n")
-        if allow_short
-        else default_rules()
-    )
 
 
 def _run(
@@ -255,6 +135,7 @@ def _run(
 def _summary(
     spec: RunSpec, data: BarData, result: Any, metrics: Any, elapsed: float, file: str
 ) -> dict[str, Any]:
+    from inalpha.research.outcomes import outcomes
     from inalpha.research.report import time_text
 
     bars = len(data.bars)
@@ -272,9 +153,9 @@ def _summary(
         "final_equity": text_from_e8(result.final_equity_e8),
         "fees": text_from_e8(sum(fill.fee_e8 for fill in result.fills)),
         "metrics": {metric.name: metric.value for metric in metrics},
+        "orders": [ended.as_dict() for ended in outcomes(result)],
         "denials": dict(result.denials),
         "warnings": result.warnings,
-        "error": result.error or None,
         "journal_head": result.head,
         "elapsed_s": round(elapsed, 6),
         "bars_per_s": round(bars / elapsed, 1) if elapsed else 0.0,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import click
 from inalpha.audit.client import sign_proposal
 from inalpha.cli.client import Commitment, Operator, reading, send, unlock, unlock_agent
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
+from inalpha.cli.evidence import evidence_lines, verdict, verdict_lines
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
@@ -39,6 +41,12 @@ def candidate() -> None:
 @click.option("--agent", metavar="NAME", help="Submit with this agent's key.")
 @click.option("--rationale", required=True, help="Why this strategy: 20 to 2,000 characters for agents.")
 @click.option("--bars", type=click.Path(exists=True, dir_okay=False), help="Bars for the gate's backtest.")
+@click.option("--symbol", help="What a run will trade; default: the name of the file of bars.")
+@click.option(
+    "--tick", help="Default for these three: [instruments.SYMBOL] of inalpha.toml, as a run reads it."
+)
+@click.option("--lot", help="The smallest quantity step, such as 0.001.")
+@click.option("--calendar", help="24/7, weekdays, fx, or an exchange such as XNYS.")
 @signing_options
 @home_option
 @json_option
@@ -49,24 +57,29 @@ def submit(
     agent: str | None,
     rationale: str,
     bars: str | None,
+    symbol: str | None,
+    tick: str | None,
+    lot: str | None,
+    calendar: str | None,
     operator: str | None,
     passphrase_file: str | None,
     home_override: str | None,
     as_json: bool,
 ) -> None:
-    """Store FILE's bytes, run the gate, print the candidate id."""
+    """Store FILE's bytes, run the gate on the instrument that a run will have, print the candidate id."""
     home = home_of(ctx, home_override)
     require(home)
     source = Path(file).read_bytes()
     lint_or_refuse(source)
     who = unlock_agent(home, agent) if agent else unlock(home, operator, passphrase_file)
-    found = submit_candidate(home, who, source, rationale, bars)
+    market = {"symbol": symbol, "tick": tick, "lot": lot, "calendar": calendar}
+    found = submit_candidate(home, who, source, rationale, bars, market)
     if as_json:
         emit_json(found)
     else:
         click.echo(f"{found['candidate']}  {found['state']}")
-        for finding in found["findings"]:
-            click.echo(f"  line {finding['line']}: {plain(finding['message'])}", err=True)
+        for line in verdict_lines(found):
+            click.echo(line, err=True)
     if found["state"] == "failed":
         ctx.exit(EXIT_FAILURE)
 
@@ -79,14 +92,23 @@ def lint_or_refuse(source: bytes) -> list[Finding]:
     errors = [finding for finding in findings if finding.level == "error"]
     if errors:
         first = errors[0]
-        raise Refused(first.code, f"line {first.line}: {first.message}", first.fix)
+        detail = {"findings": [asdict(finding) for finding in errors]}
+        raise Refused(first.code, f"line {first.line}: {first.message}", first.fix, detail=detail)
     return findings
 
 
 def submit_candidate(
-    home: Home, who: Operator, source: bytes, rationale: str, bars: str | None
+    home: Home,
+    who: Operator,
+    source: bytes,
+    rationale: str,
+    bars: str | None,
+    market: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
-    """Submit and wait for the verdict: candidate, sha256, state, findings."""
+    """Submit and wait for the verdict: candidate, sha256, state, and what the gate told.
+
+    market: symbol, tick, lot and calendar where they differ from the home's settings.
+    """
     import hashlib
 
     why = Commitment.of(rationale)
@@ -98,6 +120,8 @@ def submit_candidate(
         "rationale_commit": why.commit,
         "bars": str(Path(bars).absolute()) if bars else None,
     }
+    if given := {name: text for name, text in (market or {}).items() if text is not None}:
+        args["market"] = given
     if who.principal.startswith("agent:"):
         subject = {
             "candidate": f"cand-{sha256[:12]}", "rationale_commit": why.commit, "sha256": sha256, "size": len(source)
@@ -105,7 +129,7 @@ def submit_candidate(
         with reading(home) as reader:
             args["proposal"] = sign_proposal(reader, who.signer, "candidate.submit", subject)
     reply = send(home, "candidate.submit", args, who)
-    return {**reply, **_await_verdict(home, reply["candidate"])}
+    return {**reply, **_await_verdict(home, reply["candidate"]), "is_new": reply["state"] == "submitted"}
 
 
 def _await_verdict(home: Home, name: str) -> dict[str, Any]:
@@ -115,11 +139,9 @@ def _await_verdict(home: Home, name: str) -> dict[str, Any]:
             row = readers.candidate(reader, name)
         if row["state"] != "submitted":
             evidence = read_evidence(home, row["evidence_sha256"])
-            return {
-                "state": row["state"], "findings": evidence.get("findings", []), "error": evidence.get("error")
-            }  # fmt: skip
+            return verdict(row["state"], evidence)
         if time.monotonic() > deadline:
-            return {"state": "submitted", "findings": [], "error": "the gate is still running"}
+            return verdict("submitted", {"error": "the gate is still running"})
         time.sleep(0.05)
 
 
@@ -191,8 +213,6 @@ def show(
     click.echo(f"  why      “{plain(readers.read_text(home.root, row['rationale_commit']) or 'erased')}”")
     if row["decided_by"]:
         click.echo(f"  decided  {row['decided_by']}: “{plain(reason or 'erased')}”")
-    from inalpha.cli.evidence import evidence_lines
-
     for line in evidence_lines(evidence):
         click.echo(line)
 

@@ -25,6 +25,7 @@ from inalpha.market.timeframes import Timeframe, infer_timeframe, parse_timefram
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_FAILURE, ConfigError
 from inalpha.model.instrument import Instrument
+from inalpha.model.money import text_from_e8
 
 SHOWN = 20
 _QUIET = frozenset({VerdictKind.ACCEPTED, VerdictKind.DUPLICATE, VerdictKind.FORMING})
@@ -65,12 +66,15 @@ def check(
     bars = [verdict.bar for _, verdict in found if verdict.bar is not None]
     notes = [_item(raw, verdict) for raw, verdict in found if verdict.kind not in _QUIET]
     notes = [note for note in notes if note["cause"] != "holiday"]
+    # As a run would have them: bars carry the tick that their prices needed.
+    tick = text_from_e8(bars[0].tick_e8) if bars else instrument.price_text(1)
+    lot = instrument.quantity_text(1)
     refused = sum(verdict.kind not in PASSING | _QUIET for _, verdict in found)
     if as_json:
         emit_json(
             {
                 "feed": spec, "symbol": name, "timeframe": frame.name, "calendar": instrument.calendar,
-                "bars": len(bars), "first": str(bars[0].open_time) if bars else None,
+                "tick": tick, "lot": lot, "bars": len(bars), "first": str(bars[0].open_time) if bars else None,
                 "last": str(bars[-1].close_time) if bars else None, "verdicts": dict(counts), "notes": notes,
                 "refused": refused,
             }
@@ -80,6 +84,7 @@ def check(
             f"{bars[0].open_time:%Y-%m-%d %H:%M} to {bars[-1].close_time:%Y-%m-%d %H:%M}" if bars else "none"
         )
         click.echo(f"{name} {frame.name} on {instrument.calendar}: {len(bars)} bars, {span} UTC")
+        click.echo(f"tick {tick}, lot {lot}: a run rounds orders down to the lot ([instruments.{name}] lot)")
         click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
         if notes:
             columns = ("time", "verdict", "missing", "cause", "line", "detail")

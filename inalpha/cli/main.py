@@ -71,12 +71,24 @@ class Verbs(click.Group):
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        as_json = "--json" in sys.argv
         try:
-            return super().main(*args, **kwargs)
+            # click prints a wrong option as text by itself; whoever asked for JSON reads one object on stdout.
+            kwargs["standalone_mode"] = not as_json and kwargs.get("standalone_mode", True)
+            found = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            ctx = getattr(error, "ctx", None)
+            fix = f"{ctx.command_path if ctx else 'inalpha'} --help"
+            fail(InalphaError("USAGE", error.format_message(), fix, exit_code=EXIT_USAGE), as_json)
+        except click.Abort:
+            fail(InalphaError("ABORTED", "nothing was confirmed."), as_json)
         except InalphaError as error:
-            fail(error, "--json" in sys.argv)
+            fail(error, as_json)
         except BrokenPipeError:
             sys.exit(0)
+        if as_json:
+            sys.exit(found if isinstance(found, int) else 0)  # what ctx.exit() was given
+        return found
 
 
 @click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

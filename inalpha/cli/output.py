@@ -52,8 +52,7 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
 def fail(error: InalphaError, as_json: bool) -> NoReturn:
     """Print the error in its fixed form and leave with its code."""
     if as_json:
-        body = {"code": error.code, "message": error.message, "fix": error.fix, **error.detail}
-        click.echo(json.dumps({"schema": SCHEMA, "error": body}, ensure_ascii=False, default=str))
+        emit_json({"error": error.as_dict()})
     else:
         fix = f" {error.fix}" if error.fix else ""
         click.echo(f"error: {error.code}: {error.message}{fix}", err=True)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inalpha.cli.backtest import market_options, print_notes, run_spec
+from inalpha.cli.backtest import print_notes
 from inalpha.cli.candidates import lint_or_refuse
+from inalpha.cli.market import OTHER_LIMITS, market_options, run_spec
 from inalpha.cli.options import json_option
 from inalpha.cli.output import emit_json, on_terminal, plain, table
 from inalpha.model.bar import Bar, utc_from_ns
@@ -122,12 +123,31 @@ def _print(result: Search, bars: Any, names: list[str]) -> None:
         f"all tests joined: Sharpe {_ratio(result.test_sharpe)}, return {_percent(result.test_return)};"
         f" Sharpe in training {_ratio(result.train_sharpe)} on average, kept {_percent(result.efficiency)}"
     )
+    _print_orders(result)
     refused = sum(outcome.refused for outcome in result.outcomes)
     if refused:
         click.echo(f"note: {refused} training runs failed and were left out")
     for outcome in result.outcomes:
         if outcome.error:
             click.echo(f"note: a test run failed: {plain(outcome.error)}")
+
+
+def _print_orders(result: Search) -> None:
+    """How the orders of all tests ended, and the reason of each failure as its first fold tells it."""
+    from inalpha.research.outcomes import counted, together
+
+    told = list(counted(together(group for outcome in result.outcomes for group in outcome.orders)))
+    for title, text in told or [("orders", "the strategy placed none")]:
+        click.echo(f"{title} of all tests: {text}")
+    firsts: dict[str, str] = {}
+    for number, outcome in enumerate(result.outcomes, start=1):
+        for reason in outcome.reasons:
+            head, _, _ = reason.partition(":")
+            firsts.setdefault(head.rsplit(" ", 1)[-1], f"note: in test {number} {reason}")
+    for note in firsts.values():
+        click.echo(plain(note))
+    if any(outcome.by_rules for outcome in result.outcomes):
+        click.echo(f"note: {OTHER_LIMITS}")
 
 
 def _row(outcome: Outcome, bars: Any, names: list[str]) -> list[object]:

@@ -64,7 +64,7 @@ async def submit_candidate(office: Office, call: Call) -> Body:
     evaluation.check_lint(source)
     sha256 = hashlib.sha256(source).hexdigest()
     candidate = f"cand-{sha256[:12]}"
-    principal, bars = call.principal, call.optional("bars")
+    principal, bars, market = call.principal, call.optional("bars"), evaluation.read_market(call)
     commit, salt, rationale = call.text("rationale_commit"), call.salt(), call.text("rationale")
     check_rationale(rationale, principal)
 
@@ -82,11 +82,12 @@ async def submit_candidate(office: Office, call: Call) -> Body:
             "size": len(source),
         }
         txn.line("candidate.submit", principal, data, proposal=call.optional("proposal"))
-        return {"candidate": candidate, "state": "submitted", "sha256": sha256}
+        judged_on = {"bars": bars, "market": market}
+        return {"candidate": candidate, "state": "submitted", "sha256": sha256, "judged_on": judged_on}
 
     body = await call.commit(office, job, ("candidate", [candidate]))
     if body["state"] == "submitted":
-        office.later(evaluation.evaluate(office, candidate, source, bars))
+        office.later(evaluation.evaluate(office, candidate, source, bars, market))
     return body
 
 

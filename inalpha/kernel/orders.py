@@ -91,6 +91,8 @@ class LiveOrder:
             request.time_in_force.value,
             self.state.value if self.state is not OrderState.INITIALIZED else "pending",
             request.reason,
+            request.reduce_only,
+            self.child or "",
         )
 
     def projection(self, close_ticks: int) -> WorkingOrder:

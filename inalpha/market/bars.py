@@ -93,6 +93,11 @@ class BarData:
     path: Path
 
 
+def symbol_of(path: Path) -> str:
+    """The symbol that a file of bars is named after: BTC for btc-1h.csv."""
+    return path.stem.split("-")[0].upper()
+
+
 def load_bars(
     path: Path,
     instrument: Instrument | None = None,
@@ -110,7 +115,7 @@ def load_bars(
     if not raws:
         raise DataError("EMPTY_FILE", f"{path} holds no bars.", line=0, field="", value=str(path))
     frame = parse_timeframe(timeframe) if timeframe else _inferred(raws, path)
-    base = instrument or Instrument(path.stem.split("-")[0].upper())
+    base = instrument or Instrument(symbol_of(path))
     if calendar is not None:
         base = replace(base, calendar=calendar)
     if not keep_tick:

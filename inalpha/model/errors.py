@@ -41,6 +41,10 @@ class InalphaError(Exception):
         if exit_code is not None:
             self.exit_code = exit_code
 
+    def as_dict(self) -> dict[str, object]:
+        """The member `error` of what a verb prints with --json."""
+        return {"code": self.code, "message": self.message, "fix": self.fix, **self.detail}
+
 
 class Refused(InalphaError):
     """The rules say no; asking again with the same words gives the same answer."""

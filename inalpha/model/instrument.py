@@ -9,7 +9,10 @@ from inalpha.model.money import E8, e8_from_text, text_from_e8
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A market's steps. tick_e8 and lot_e8: smallest price and quantity step in 1e-8 units (> 0)."""
+    """A market's steps. tick_e8 and lot_e8: smallest price and quantity step in 1e-8 units (> 0).
+
+    A strategy reads tick and lot, in money and in units, like every other number that it sees.
+    """
 
     symbol: str
     tick_e8: int = E8 // 100
@@ -32,6 +35,16 @@ class Instrument:
     ) -> Instrument:
         """Build from decimal strings. Raises ValueError."""
         return cls(symbol, e8_from_text(tick), e8_from_text(lot), currency, calendar)
+
+    @property
+    def tick(self) -> float:
+        """The smallest price step, in money."""
+        return self.tick_e8 / E8
+
+    @property
+    def lot(self) -> float:
+        """The smallest quantity step, in units: orders are rounded down to it."""
+        return self.lot_e8 / E8
 
     def price_e8(self, ticks: int) -> int:
         return ticks * self.tick_e8

@@ -32,6 +32,17 @@ END_CODES: dict[str, RunBecomes] = {
     "host_lost": RunBecomes.REBUILT,
 }
 
+# What an author does about an end that his own file brought.
+END_FIXES: dict[str, str] = {
+    "deadline": "Do less on a bar: declare indicators in on_start, and ask history() for few bars.",
+    "between": "Leave no thread, timer or finaliser at work when a callback returns.",
+    "memory": "Keep less: only the bars and values that the rule reads.",
+    "sigsys": "Use no files, network, processes or threads.",
+    "output": "Write with self.log(text) instead of print, and less.",
+    "exit": "Return from on_bar instead of leaving the process.",
+    "load": "Mend that line; inalpha lint FILE explains more.",
+}
+
 # Codes that no honest strategy reaches by mistake: the operator is told at once.
 SECURITY_ALERTS = frozenset({"sigsys", "protocol"})
 
@@ -42,7 +53,7 @@ class RunnerEnded(InalphaError):
     def __init__(
         self, code: str, message: str, fix: str = "", *, detail: Mapping[str, object] | None = None
     ) -> None:
-        super().__init__(code, message, fix, detail=detail)
+        super().__init__(code, message, fix or END_FIXES.get(code, ""), detail=detail)
         self.becomes = END_CODES[code]
         self.is_security_alert = code in SECURITY_ALERTS
 

@@ -16,8 +16,11 @@ MAX_LOG_BYTES = 2048
 NUMBER_PATTERN = r"^-?[0-9]{1,12}(\.[0-9]{1,12})?\Z"
 
 
-class OrderView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A working or awaiting order as its strategy sees it. Prices in ticks, quantities in lots."""
+class OrderView(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A working or awaiting order as its strategy sees it. Prices in ticks, quantities in lots.
+
+    leg: stop_loss or take_profit of a bracket, else "". Defaults are not written: many orders share a frame.
+    """
 
     id: str
     side: str
@@ -29,6 +32,8 @@ class OrderView(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tif: str
     state: str
     reason: str = ""
+    reduce_only: bool = False
+    leg: str = ""
 
 
 class OrderEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

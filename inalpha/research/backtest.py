@@ -14,8 +14,9 @@ from inalpha.kernel.records import Command, Decision, Fill, JournalEntry, OrderE
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderState
-from inalpha.model.risk import RiskCheck
+from inalpha.model.risk import Refusal, RiskCheck
 from inalpha.research.account import AccountSource, OwnAccount
+from inalpha.research.outcomes import reasons, without_fills
 
 Progress = Callable[[int, int], None]
 _PROGRESS_EVERY = 1000
@@ -40,7 +41,10 @@ class OrderRecord:
 
 @dataclass(slots=True)
 class BacktestResult:
-    """Everything a report needs. The arrays hold one value per consumed bar."""
+    """Everything a report needs. The arrays hold one value per consumed bar.
+
+    refusals: the first one of each code that a risk control gave.
+    """
 
     spec: RunSpec
     bars: Sequence[Bar]
@@ -49,6 +53,7 @@ class BacktestResult:
     fills: list[Fill] = field(default_factory=list)
     orders: dict[str, OrderRecord] = field(default_factory=dict)
     denials: Counter[str] = field(default_factory=Counter)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
     exits: Counter[str] = field(default_factory=Counter)
     logs: list[tuple[int, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -147,6 +152,8 @@ def _take_decision(result: BacktestResult, decision: Decision, time_ns: int) -> 
     order, raw, instrument = decision.order, decision.raw, result.spec.instrument
     if decision.code:
         result.denials[decision.code] += 1
+        if decision.refusals:
+            result.refusals.setdefault(decision.code, decision.refusals[0])
     state = decision.outcome if not decision.code else "denied"
     if order is None:
         row = OrderRecord(
@@ -212,7 +219,8 @@ def _take_leg(result: BacktestResult, entry: OrderRecord, end: OrderEnd) -> None
 def _warn(result: BacktestResult) -> None:
     spec = result.spec
     if not result.fills:
-        result.warnings.append("no order was filled")
+        result.warnings.append(without_fills(result))
+    result.warnings.extend(reasons(result))
     hard_to_believe = sum(bool(fill.warning) for fill in result.fills)
     if hard_to_believe:
         result.warnings.append(f"{hard_to_believe} fills took more than 2.5 % of their bar's volume")

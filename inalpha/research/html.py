@@ -11,6 +11,7 @@ from inalpha.model.money import E8
 from inalpha.research import returns as series
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, buy_and_hold, periods_per_year
+from inalpha.research.outcomes import outcomes
 from inalpha.research.svg import STYLE, Line, Mark, chart
 from inalpha.research.text import metric_text
 
@@ -43,11 +44,20 @@ def report_html(result: BacktestResult, metrics: Sequence[Metric]) -> str:
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>"
         f"<p>Fills {spec.fill}, fee {escape(spec.fee.text)}, slippage {escape(spec.slippage.text)}, "
         f"opening cash {spec.opening_cash_e8 / E8:,.2f} {escape(spec.instrument.currency)}.</p>{error}"
-        f"<ul>{notes}</ul>{_charts(result)}{_months(result)}{_table(metrics, result)}"
+        f"<ul>{notes}</ul>{_outcomes(result)}{_charts(result)}{_months(result)}{_table(metrics, result)}"
         f'<p class="note">Strategy <code>{escape(spec.strategy_sha256)}</code><br>'
         f"data <code>{escape(spec.data_sha256)}</code><br>head <code>{escape(result.head)}</code></p>"
         "</body></html>\n"
     )
+
+
+def _outcomes(result: BacktestResult) -> str:
+    rows = "".join(
+        f"<tr><td>{'bracket legs' if ended.legs else 'orders'} {escape(ended.state.replace('_', ' '))}</td>"
+        f'<td>{ended.count}</td><td class="note">{escape(ended.code)}</td></tr>'
+        for ended in outcomes(result)
+    )
+    return f"<h2>How orders ended</h2><table>{rows}</table>" if rows else "<p>No order was placed.</p>"
 
 
 def _charts(result: BacktestResult) -> str:

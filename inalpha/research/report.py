@@ -22,6 +22,7 @@ from inalpha.research import returns as series
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.html import report_html
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, compute_metrics, periods_per_year
+from inalpha.research.outcomes import outcomes
 
 JOURNAL_NAME = "journal"
 _BUFFER = 1 << 18
@@ -45,6 +46,7 @@ def report_dict(result: BacktestResult, metrics: Sequence[Metric]) -> dict[str, 
         "risk_free_rate": RISK_FREE_RATE,
         "metrics": {metric.name: metric.value for metric in metrics},
         "definitions": {metric.name: metric.definition for metric in metrics},
+        "orders": [ended.as_dict() for ended in outcomes(result)],
         "denials": dict(result.denials),
         "exits": dict(result.exits),
         "warnings": result.warnings,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
+from inalpha.execution.rationale import HIDING
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.money import text_from_e8
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, periods_per_year
+from inalpha.research.outcomes import outcome_lines
 
+WIDTH = 78
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII = "_.-=^"
 
@@ -58,15 +62,24 @@ def report_text(result: BacktestResult, metrics: Sequence[Metric], *, ascii_only
     lines.append(
         f"{periods_per_year(result):g} periods a year, risk-free rate {RISK_FREE_RATE:g}; definitions in report.html"
     )
-    for title, counter in (("denied", result.denials), ("exits", result.exits)):
-        if counter:
-            told = ", ".join(f"{name} {count}" for name, count in counter.most_common(5))
-            lines.extend(["", f"{title}: {told}"])
-    lines.extend(["", *(f"note: {warning}" for warning in result.warnings)])
+    told = list(outcome_lines(result))
+    if result.exits:
+        told.append(("exits", ", ".join(f"{name} {count}" for name, count in result.exits.most_common(5))))
+    for title, text in told:
+        lines.extend(["", *_wrapped(f"{title}: {text}")])
+    lines.append("")
+    for warning in result.warnings:
+        lines.extend(_wrapped(f"note: {warning}"))
     if result.error:
-        lines.append(f"stopped by the strategy's error: {result.error}")
+        lines.extend(_wrapped(f"stopped by the strategy's error: {result.error}"))
     lines.append(f"head {result.head}")
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of the page; words of the strategy (its reasons, its error) can neither hide nor move the cursor."""
+    text = HIDING.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+    return textwrap.wrap(text, WIDTH, subsequent_indent="      ", break_on_hyphens=False)
 
 
 def _range(result: BacktestResult) -> str:

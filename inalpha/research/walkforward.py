@@ -16,6 +16,7 @@ from inalpha.research import returns as series
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.folds import Fold, Stretch
 from inalpha.research.metrics import buy_and_hold, equity_points, periods_per_year
+from inalpha.research.outcomes import Ended, is_denied_by_rules, outcomes, reasons
 from inalpha.research.trial import Trial
 
 MAX_COMBINATIONS = 500
@@ -27,7 +28,8 @@ Progress = Callable[[int, int], None]
 class Outcome:
     """One fold. Sharpe ratios are annualised, returns fractions; None where undefined.
 
-    train_sharpe: of the chosen parameters. refused: combinations that failed in training.
+    train_sharpe: of the chosen parameters. refused: combinations that failed in training. orders, reasons: how
+    the orders of the test ended, and why some failed. by_rules: the rules refused most of them.
     """
 
     fold: Fold
@@ -39,6 +41,9 @@ class Outcome:
     trades: int
     refused: int
     error: str = ""
+    orders: tuple[Ended, ...] = ()
+    reasons: tuple[str, ...] = ()
+    by_rules: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,5 +200,8 @@ def _test(
         sum(fill.position_lots == 0 for fill in result.fills),
         refused,
         result.error,
+        tuple(outcomes(result)),
+        tuple(reasons(result)),
+        is_denied_by_rules(result),
     )
     return outcome, returns, periods

@@ -11,7 +11,7 @@ from inalpha.model.bar import Bar
 from inalpha.model.instrument import Instrument
 from inalpha.strategy.indicators import Indicator
 from inalpha.strategy.numbers import Number
-from inalpha.strategy.state import Account, Clock, Event, Order, Position
+from inalpha.strategy.state import Account, Clock, Event, Order, Orders, Position
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,10 +35,10 @@ class Strategy:
             self.calm = self.indicator(SMA(self.slow))
 
         def on_bar(self, bar):
-            if self.calm.value is None or self.orders:
+            if self.calm.value is None or self.orders.entries:
                 return
             if self.quick.value > self.calm.value and self.position.is_flat:
-                self.buy(10, reason="cross up")
+                self.buy(self.quantity(percent=5), reason="cross up")
             elif self.quick.value < self.calm.value and self.position.is_long:
                 self.close(reason="cross down")
 
@@ -46,7 +46,8 @@ class Strategy:
     1. Do nothing in `__init__` and place no orders in `on_start`: there is no bar yet (NO_BAR).
     2. Bars are closed: `bar.close` is the past, not the price of the fill.
     3. A market order fills at the next open, a limit perhaps never. Until then the position is the old
-       one: test `self.orders` too, or the strategy buys on every bar.
+       one: test `self.orders.entries` too, or the strategy buys on every bar. (`self.orders` alone holds
+       the legs of a bracket as well: with it a position with a stop loss never exits by its rule.)
     """
 
     _session: Session
@@ -124,9 +125,21 @@ class Strategy:
     # What it sees.
 
     @property
-    def orders(self) -> list[Order]:
-        """Orders that work, await approval or were placed on this bar."""
+    def orders(self) -> Orders:
+        """Orders that work, await approval or were placed on this bar; also .entries, .exits and .legs.
+
+        legs: stop losses and take profits of brackets; exits: other reduce_only orders; entries: the rest.
+        """
         return self._session.live_orders()
+
+    def quantity(self, *, percent: Number | None = None, value: Number | None = None) -> float:
+        """How many units a share of the run's equity, or an amount of money, buys at the last close.
+
+        self.buy(self.quantity(percent=5)) is for 5 % of equity (5, not 0.05), self.quantity(value=2000) for
+        2,000 of the account's currency; rounded down to a lot, so it is 0.0 where one lot costs more. Neither
+        the fee nor a gap before the fill is in it: percent=100 finds too little cash on most bars.
+        """
+        return self._session.quantity(percent, value)
 
     @property
     def params(self) -> Mapping[str, object]:
@@ -134,6 +147,7 @@ class Strategy:
 
     @property
     def instrument(self) -> Instrument:
+        """What is traded, read-only: symbol, tick, lot, currency, calendar. tick and lot are numbers."""
         return self._session.instrument
 
     @property

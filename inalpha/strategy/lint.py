@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inalpha.strategy.lint_ahead import reads_ahead
+from inalpha.strategy.lint_guards import dotted, guards
 from inalpha.strategy.lint_names import (
     ALLOWED_MODULES,
     BANNED_CALLS,
@@ -46,7 +47,7 @@ def lint(source: str | bytes) -> list[Finding]:
         line = getattr(error, "lineno", None) or 1
         col = getattr(error, "offset", None) or 1
         text = getattr(error, "msg", None) or str(error) or "nested too deeply to be parsed"
-        return [Finding(line, col, ERROR, "SYNTAX", text)]
+        return [Finding(line, col, ERROR, "SYNTAX", text, "Mend that line; nothing behind it was read.")]
     ahead = [_finding(node, WARNING, code, text, fix) for node, code, text, fix in reads_ahead(tree)]
     found = [*_imports(tree), *_calls(tree), *_set_order(tree), *ahead, *_class(tree)]
     return sorted(set(found))
@@ -79,7 +80,7 @@ def _calls(tree: ast.Module) -> Iterator[Finding]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        name = _dotted(node.func)
+        name = dotted(node.func)
         if name in BANNED_CALLS:
             yield _finding(node, WARNING, "BANNED_CALL", f"{name}() does not work here", BANNED_CALLS[name])
         elif name in CLOCK_CALLS or (name.endswith((".now", ".utcnow", ".today")) and "clock" not in name):
@@ -105,10 +106,10 @@ def _set_order(tree: ast.Module) -> Iterator[Finding]:
             walked = node.iter
         elif isinstance(node, ast.Call) and node.args:
             joins = isinstance(node.func, ast.Attribute) and node.func.attr == "join"
-            if joins or _dotted(node.func) in ("list", "tuple", "enumerate", "iter"):
+            if joins or dotted(node.func) in ("list", "tuple", "enumerate", "iter"):
                 walked = node.args[0]
         is_set = isinstance(walked, ast.Set | ast.SetComp) or (
-            isinstance(walked, ast.Call) and _dotted(walked.func) in ("set", "frozenset")
+            isinstance(walked, ast.Call) and dotted(walked.func) in ("set", "frozenset")
         )
         if walked is not None and is_set:
             yield _finding(walked, WARNING, "SET_ORDER", "the order of a set is chance", "Use sorted(...).")
@@ -116,7 +117,7 @@ def _set_order(tree: ast.Module) -> Iterator[Finding]:
 
 def _lookback(node: ast.Call) -> Iterator[Finding]:
     """A recursive function over too short a window depends on where the window begins."""
-    function = _dotted(node.args[0]).rsplit(".", 1)[-1] if node.args else ""
+    function = dotted(node.args[0]).rsplit(".", 1)[-1] if node.args else ""
     numbers = {
         keyword.arg: keyword.value.value
         for keyword in node.keywords
@@ -136,7 +137,7 @@ def _lookback(node: ast.Call) -> Iterator[Finding]:
 
 def _class(tree: ast.Module) -> Iterator[Finding]:
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    found = [cls for cls in classes if any(_dotted(b).split(".")[-1] == "Strategy" for b in cls.bases)]
+    found = [cls for cls in classes if any(dotted(b).split(".")[-1] == "Strategy" for b in cls.bases)]
     if len(found) != 1:
         names = ", ".join(cls.name for cls in found) or "none"
         node: ast.AST = found[1] if len(found) > 1 else ast.Pass(lineno=1, col_offset=0)
@@ -150,8 +151,10 @@ def _class(tree: ast.Module) -> Iterator[Finding]:
     for name, method in methods.items():
         yield from _method(name, method)
     yield from _attributes(cls)
+    yield from _shares(cls)
     if "on_bar" in methods:
-        yield from _repeated_buying(methods["on_bar"], list(methods.values()))
+        for node, code, text, fix in guards(list(methods.values())):
+            yield _finding(node, WARNING, code, text, fix)
 
 
 def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Finding]:
@@ -169,9 +172,11 @@ def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterat
         wanted = _CALLBACKS[name]
         if not (required <= wanted <= count) and arguments.vararg is None:
             text = f"{name} takes self" + (" and one argument" if wanted > 1 else " alone")
-            yield _finding(method, ERROR, "BAD_CALLBACK", text)
+            named = "bar" if name == "on_bar" else "event"
+            form = f"def {name}(self{f', {named}' if wanted > 1 else ''}): ..."
+            yield _finding(method, ERROR, "BAD_CALLBACK", text, form)
     for node in ast.walk(method):
-        called = _dotted(node.func) if isinstance(node, ast.Call) else ""
+        called = dotted(node.func) if isinstance(node, ast.Call) else ""
         action = called.removeprefix("self.") if called.startswith("self.") else ""
         if name == "on_start" and action in _ORDERS:
             text = f"{called}() in on_start: there is no bar yet (NO_BAR)"
@@ -184,10 +189,29 @@ def _method(name: str, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterat
             yield _finding(node, WARNING, "TRAP_INDICATOR", text, "Declare it once, in on_start.")
 
 
+def _shares(cls: ast.ClassDef) -> Iterator[Finding]:
+    """quantity(percent=0.05) where 5 % was meant: the order is a hundredth of it, or none at all."""
+    defaults = {
+        f"self.{node.target.id}": node.value
+        for node in cls.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    for node in ast.walk(cls):
+        if not isinstance(node, ast.Call) or dotted(node.func) != "self.quantity":
+            continue
+        for keyword in node.keywords:
+            given = defaults.get(dotted(keyword.value), keyword.value)
+            share = given.value if isinstance(given, ast.Constant) else None
+            if keyword.arg == "percent" and isinstance(share, float) and 0 < share < 1:
+                text = f"percent={share:g} is {share:g} % of equity"
+                fix = f"Write {share * 100:g} for {share * 100:g} %; leave it if less than one percent is meant."
+                yield _finding(node, WARNING, "TRAP_PERCENT", text, fix)
+
+
 def _attributes(cls: ast.ClassDef) -> Iterator[Finding]:
     for node in cls.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            name = _dotted(node.targets[0])
+            name = dotted(node.targets[0])
             if not name.startswith("_"):
                 text = f"{name} is no parameter without an annotation"
                 yield _finding(node, WARNING, "NOT_A_PARAMETER", text, f"{name}: type = value")
@@ -196,30 +220,3 @@ def _attributes(cls: ast.ClassDef) -> Iterator[Finding]:
         ):
             text = "a mutable class attribute is shared by everything that reads it"
             yield _finding(node, WARNING, "MUTABLE_ATTRIBUTE", text, "Create it in on_start.")
-
-
-def _repeated_buying(
-    on_bar: ast.FunctionDef | ast.AsyncFunctionDef,
-    methods: list[ast.FunctionDef | ast.AsyncFunctionDef],
-) -> Iterator[Finding]:
-    """Trap 3: an entry that looks neither at the position nor at its orders is placed on every bar."""
-    read = {
-        _dotted(node) for method in methods for node in ast.walk(method) if isinstance(node, ast.Attribute)
-    }
-    looks = any(name.startswith(("self.position", "self.orders")) for name in read)
-    for node in ast.walk(on_bar):
-        if isinstance(node, ast.Call) and _dotted(node.func) in ("self.buy", "self.sell") and not looks:
-            text = "an order on every bar: neither self.position nor self.orders is read"
-            yield _finding(node, WARNING, "TRAP_EVERY_BAR", text, "Test self.position and self.orders first.")
-
-
-def _dotted(node: ast.AST) -> str:
-    """`a.b.c` of a name or attribute chain, "" for anything else."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    parts.append(node.id)
-    return ".".join(reversed(parts))

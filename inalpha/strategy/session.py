@@ -18,7 +18,8 @@ from inalpha.model.step import MAX_LOG_BYTES, MAX_LOGS, Intent, OrderEvent, Orde
 from inalpha.strategy.bars import BarMemory
 from inalpha.strategy.indicators import Indicator
 from inalpha.strategy.numbers import decimal_of, price_text, wire_text
-from inalpha.strategy.state import Account, Clock, Event, Moment, Order, Position
+from inalpha.strategy.size import size_of
+from inalpha.strategy.state import Account, Clock, Event, Moment, Order, Orders, Position
 from inalpha.strategy.ta_window import TaWindow
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ class Session:
                     self._price(view.stop),
                     view.tif,
                     view.reason,
+                    view.reduce_only,
+                    view.leg,
                 )
             self._orders[order_id] = order
         return order
@@ -135,10 +138,16 @@ class Session:
 
     # Behind the author's methods.
 
-    def live_orders(self) -> list[Order]:
+    def live_orders(self) -> Orders:
         if not self._orders:
-            return []
-        return [order for order in self._orders.values() if order.is_working]
+            return Orders()
+        return Orders(order for order in self._orders.values() if order.is_working)
+
+    def quantity(self, percent: object, value: object) -> float:
+        bar = self.moment.bar
+        if bar is None:
+            raise NoBar("NO_BAR: a size needs a price, so sizes are known from the first on_bar on")
+        return size_of(percent, value, self.moment.account[1], bar.close_ticks, self.instrument)
 
     def indicator(self, indicator: AnyIndicator) -> AnyIndicator:
         """Fed on each bar from now on, once, however often it is declared."""
@@ -207,6 +216,7 @@ class Session:
             _float(stop),
             intent.tif,
             intent.reason,
+            intent.reduce_only,
         )
         if self.stopping:
             self.log(f"order in on_stop ignored: {side} {quantity}")

@@ -94,9 +94,14 @@ class Account:
 
 
 class Order:
-    """One order as its author sees it. state is `new` until the next bar tells what became of it."""
+    """One order as its author sees it. state is `new` until the next bar tells what became of it.
 
-    __slots__ = ("filled", "id", "limit", "quantity", "reason", "side", "state", "stop", "tif", "type")
+    leg: "stop_loss" or "take_profit" for the children of a bracket, else "".
+    """
+
+    __slots__ = (
+        "filled", "id", "leg", "limit", "quantity", "reason", "reduce_only", "side", "state", "stop", "tif", "type"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -108,6 +113,8 @@ class Order:
         stop: float | None,
         tif: str,
         reason: str,
+        reduce_only: bool = False,
+        leg: str = "",
     ) -> None:
         self.id = order_id
         self.side = side
@@ -119,6 +126,8 @@ class Order:
         self.tif = tif
         self.state = "new"
         self.reason = reason
+        self.reduce_only = reduce_only
+        self.leg = leg
 
     @property
     def is_working(self) -> bool:
@@ -126,6 +135,31 @@ class Order:
 
     def __repr__(self) -> str:
         return f"Order({self.id} {self.side} {self.quantity} {self.type} {self.state})"
+
+
+class Orders(list[Order]):
+    """Orders that work, await approval or were placed on this bar: a list, and its three parts.
+
+    A bracketed position has legs as long as it is open. Whoever waits for "no orders" before closing waits
+    for ever, so a guard against buying twice reads `entries`.
+    """
+
+    __slots__ = ()
+
+    @property
+    def legs(self) -> list[Order]:
+        """The stop losses and take profits of brackets."""
+        return [order for order in self if order.leg]
+
+    @property
+    def exits(self) -> list[Order]:
+        """Orders that can only reduce, such as close(), without the legs."""
+        return [order for order in self if order.reduce_only and not order.leg]
+
+    @property
+    def entries(self) -> list[Order]:
+        """Every other order."""
+        return [order for order in self if not order.reduce_only and not order.leg]
 
 
 class Event:

@@ -44,10 +44,9 @@ def test_a_short_is_opened_covered_and_guarded_where_the_account_allows_it(
 ) -> None:
     home = installation
     (tmp_path / "short.py").write_text(SHORT)
-    candidate = home.promote(tmp_path / "short.py")
-    refused = home.run(candidate, rising(tmp_path / "a.csv", 0.001), "max", "AAA")
-    home("run", "wait", refused, "--timeout", "30")
-    assert home.json("run", "show", refused)["fills"] == 0
+    # Judged under the rules in force: a file that only shorts has nothing to show where none may be short.
+    told = home("candidate", "submit", str(tmp_path / "short.py"), "--rationale", "down it goes", code=1)
+    assert "DIRECTION" in told and "failed contract" in told
 
     home.stop()
     config = home.home / "inalpha.toml"
@@ -57,6 +56,8 @@ def test_a_short_is_opened_covered_and_guarded_where_the_account_allows_it(
     rules.write_text(rules.read_text().replace("long_only = true", "long_only = false"))
     home.start()
     home("risk", "apply")
+    (tmp_path / "short.py").write_text(SHORT + "\n# judged again\n")
+    candidate = home.promote(tmp_path / "short.py")
 
     covered = home.run(candidate, rising(tmp_path / "b.csv", 0.001), "max", "BBB")
     home("run", "wait", covered, "--timeout", "30")
@@ -92,4 +93,11 @@ def test_a_short_is_opened_covered_and_guarded_where_the_account_allows_it(
             "SELECT state, code FROM orders WHERE run = ? AND child IS NOT NULL", (clamped,)
         )
         assert ends.fetchall() == [("cancelled", "NOTHING_TO_REDUCE")]
+
+    home.stop()
+    config.write_text(config.read_text().replace("allow_short = true", "allow_short = false"))
+    home.start()
+    refused = home.run(candidate, rising(tmp_path / "a.csv", 0.001), "max", "AAA")
+    home("run", "wait", refused, "--timeout", "30")
+    assert home.json("run", "show", refused)["fills"] == 0
     home("audit", "verify")

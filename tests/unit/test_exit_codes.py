@@ -23,6 +23,7 @@ DOCUMENTED = {1, 2, 3, 4, 5, 6, 75, 78}
 
 # 1, a failure: the verb was allowed and understood, tried, and did not get there.
 FAILURES = {
+    "ABORTED": "a question was not answered",
     "BUS_DENIED": "the broker's self-test found that it turns a rightful client away",
     "BUS_REFUSED": "an external broker answered with a code of no known cause",
     "DAEMON_GONE": "the demo's daemon ended under it",

@@ -15,11 +15,11 @@ class SlowTrend(Strategy):
         self.calm = self.indicator(SMA(self.slow))
 
     def on_bar(self, bar: Bar) -> None:
-        if not self.calm.ready or self.orders:
+        if not self.calm.ready or self.orders.entries:
             return
         above = self.quick.value > self.calm.value
         if above and self.position.is_flat:
-            size = int(self.account.equity * self.percent / 100 / bar.close)
+            size = self.quantity(percent=self.percent)
             if size > 0:
                 self.buy(size, reason=f"{self.fast}-bar average crossed above {self.slow}-bar average")
         elif not above and self.position.is_long:

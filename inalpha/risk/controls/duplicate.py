@@ -18,5 +18,5 @@ def check(order: OrderRequest, view: RunView, settings: Duplicate, stage: Stage)
         "1",
         "equal orders per bar",
         "duplicate.enabled",
-        "the bar already holds an order of the same side and quantity. Test self.orders first.",
+        "the bar already holds an order of the same side and quantity. Test self.orders.entries first.",
     )

@@ -14,12 +14,15 @@ import pytest
 from support.reference_bars import reference_bars
 
 from inalpha.model.errors import Refused
+from inalpha.model.instrument import Instrument
 from inalpha.research import gate
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.difference import first_parting
 from inalpha.research.figures import Tried
 from inalpha.research.gate import judge
 from inalpha.research.report import time_text
+from inalpha.research.terms import Terms, judged
+from inalpha.risk.rules import default_rules
 
 LONG = pytest.mark.campaign
 
@@ -225,3 +228,29 @@ def test_a_prefix_answered_otherwise_names_bar_and_words(bars: Path, monkeypatch
 
 def test_equal_runs_do_not_part() -> None:
     assert first_parting([], []) is None
+
+
+def test_a_candidate_whose_every_order_is_denied_blocks_with_code_and_fix(bars: Path) -> None:
+    evidence = judge(source("if not self.orders.entries: self.buy(0.1)"), bars)
+    passed, told = checks(evidence)["contract"]
+    assert not passed and not evidence["passed"]
+    assert "all 400 orders were denied BELOW_LOT" in told and "--lot 0.001" in told
+    assert "[instruments.REF] in inalpha.toml" in told
+    assert evidence["orders"] == [{"legs": False, "state": "denied", "code": "BELOW_LOT", "count": 400}]
+    evidence = judge(source("self.buy(100000)"), bars)
+    told = checks(evidence)["contract"][1]
+    assert "denied MAX_ORDER" in told and "self.quantity(percent=9)" in told and "inalpha risk apply" in told
+
+
+def test_one_order_that_is_taken_among_many_denied_passes_and_is_told(bars: Path) -> None:
+    evidence = judge(source("self.buy(1 if bar.sequence == 3 else 100000)"), bars)
+    assert evidence["passed"]
+    assert any("orders were denied MAX_ORDER" in warning for warning in evidence["warnings"])
+
+
+def test_the_lot_that_a_run_will_have_decides(bars: Path) -> None:
+    rules = default_rules()
+    terms = Terms(judged(Instrument.from_text("REF", lot="0.1"), rules), rules)
+    evidence = judge(source("if self.position.is_flat: self.buy(0.1)"), bars, terms=terms)
+    assert evidence["passed"], checks(evidence)
+    assert (evidence["data"]["lot"], evidence["data"]["symbol"]) == ("0.1", "REF")

@@ -108,7 +108,7 @@ def test_an_idle_run_has_no_ratios() -> None:
     result = backtest({}, level(10000), level(10000), level(10000))
     found = {metric.name: metric.value for metric in compute_metrics(result)}
     assert [found[name] for name in ("sharpe", "sortino", "calmar", "win_rate", "expectancy")] == [None] * 5
-    assert "no order was filled" in result.warnings
+    assert "no order was filled: the strategy placed none" in result.warnings
 
 
 def test_buy_and_hold_pays_its_fee_and_stays_solvent() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from pathlib import Path
+
 import pytest
 
 from inalpha.strategy.base import Strategy
@@ -51,6 +55,15 @@ def test_a_clean_file_has_no_finding() -> None:
         (method("print(bar)"), "PRINT", "warning", 4),
         (method("self.buy(1)"), "TRAP_EVERY_BAR", "warning", 4),
         (method("self.indicator(SMA(3))"), "TRAP_INDICATOR", "warning", 4),
+        (method("self.position; self.buy(self.quantity(percent=0.05))"), "TRAP_PERCENT", "warning", 4),
+        (
+            CLEAN.replace("fast: int = 10", "share: float = 0.1").replace(
+                "buy(1,", "buy(self.quantity(percent=self.share),"
+            ),
+            "TRAP_PERCENT",
+            "warning",
+            14,
+        ),
         (method("pass", "on_start(self)"), "NO_ON_BAR", "error", 2),
         (method("self.buy(1)", "on_start(self)"), "TRAP_NO_BAR", "warning", 4),
         (method("self.sell(1)", "on_stop(self)"), "TRAP_ON_STOP", "warning", 4),
@@ -71,6 +84,7 @@ def test_a_clean_file_has_no_finding() -> None:
 def test_finding(source: str, code: str, level: str, line: int) -> None:
     found = [finding for finding in lint(source) if finding.code == code]
     assert [(finding.level, finding.line) for finding in found] == [(level, line)]
+    assert found[0].fix or level == "warning"
 
 
 def test_reading_the_run_clock_is_fine() -> None:
@@ -107,3 +121,18 @@ def test_idioms_that_read_later_bars_are_noted_with_their_line(idiom: str, code:
 def test_idioms_that_look_back_are_not_noted(idiom: str) -> None:
     text = f"from inalpha import Strategy\n\n\nclass S(Strategy):\n    def on_bar(self, bar):\n        x = {idiom}\n"
     assert lint(text) == []
+
+
+def test_a_share_of_whole_percents_is_fine() -> None:
+    source = method("self.position; self.buy(self.quantity(percent=5)); self.quantity(value=0.5)")
+    assert not [f for f in lint(source) if f.code == "TRAP_PERCENT"]
+
+
+def test_the_printed_examples_have_no_finding() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (printed,) = re.findall(r"```python\n(.*?)```", readme, re.S)
+    docstring = inspect.cleandoc(Strategy.__doc__ or "")
+    shown = docstring.partition("class Cross")[2].partition("Three traps")[0]
+    for source in (printed, f"from inalpha import SMA, Strategy\n\n\nclass Cross{shown}"):
+        assert lint(source) == []
+        assert "self.orders.entries" in source
