@@ -144,7 +144,7 @@ def head(home: Path, reader: sqlite3.Connection) -> tuple[int, str]:
 
 
 def status(home: Path, reader: sqlite3.Connection) -> Row:
-    """The ledger's part of `status --json`: runs, the strictest halt, the audit head."""
+    """The ledger's part of `status --json`: runs and the audit head."""
     with snapshot(reader):
         found = runs(reader)
         lines, root = head(home, reader)
@@ -153,7 +153,6 @@ def status(home: Path, reader: sqlite3.Connection) -> Row:
             "epoch": epoch(reader),
             "closed": _fold(reader, "closed") == "1",
             "runs": found,
-            "halt": halt_of(reader).value,
             "plans": {"pending": count(reader, "plan", "state = 'pending'")},
             "alerts": count(reader, "alert", "acked_by IS NULL"),
             "audit": {"size": lines, "root": root},
@@ -247,21 +246,6 @@ def plan_card(home: Path, reader: sqlite3.Connection, name: str) -> Row:
     return card
 
 
-def decisions(
-    reader: sqlite3.Connection, run_name: str | None = None, since_seq: int = -1, limit: int = 1_000_000
-) -> list[Row]:
-    """One row per intent, with what was asked and, once known, its order and fills."""
-    sql = (
-        "SELECT d.*, e.side, e.quantity, e.reason, e.refusals, s.open, s.close,"
-        ' p.state AS plan_state, p."order",'
-        " p.decided_by, (SELECT count(*) FROM fill f WHERE f.plan = d.plan) AS fills"
-        " FROM decision d LEFT JOIN decision_detail e ON e.intent = d.intent"
-        " LEFT JOIN step s ON s.run = d.run AND s.bar = d.bar LEFT JOIN plan p ON p.plan = d.plan"
-        " WHERE (?1 IS NULL OR d.run = ?1) AND d.seq > ?2 ORDER BY d.seq LIMIT ?3"
-    )
-    return with_words(reader, rows(reader, sql, run_name, since_seq, limit))
-
-
 def fills(
     reader: sqlite3.Connection, run_name: str | None = None, since_seq: int = -1, limit: int = 1_000_000
 ) -> list[Row]:
@@ -271,11 +255,6 @@ def fills(
         " WHERE (?1 IS NULL OR f.run = ?1) AND f.seq > ?2 ORDER BY f.seq LIMIT ?3"
     )
     return with_words(reader, rows(reader, sql, run_name, since_seq, limit))
-
-
-def orders(reader: sqlite3.Connection, *, working_only: bool = False) -> list[Row]:
-    where = "WHERE state = 'working'" if working_only else ""
-    return rows(reader, f"SELECT * FROM orders {where} ORDER BY created_seq")
 
 
 def positions(reader: sqlite3.Connection, account: str | None = None) -> list[Row]:

@@ -14,7 +14,7 @@ _HEADER = "SELECT input FROM journal WHERE run = ? AND n = 0"
 
 @dataclass(frozen=True, slots=True)
 class RunMoney:
-    """Decimal texts of the account's currency. opening: the book's cash at its start."""
+    """Decimal texts of the account's currency. opening: the book's cash at its start; realised: before fees."""
 
     opening: str
     cash: str
@@ -25,6 +25,11 @@ class RunMoney:
     realised: str
     unrealised: str
     fees: str
+
+    @property
+    def realised_net(self) -> str:
+        """Realised less every fee paid so far, those of a position that is still open included."""
+        return text_from_e8(e8_from_text(self.realised) - e8_from_text(self.fees))
 
 
 @dataclass(frozen=True, slots=True)
