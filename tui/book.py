@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -12,9 +12,12 @@ from typing import Any
 
 from inalpha.audit.event import Event
 from inalpha.execution.plans import plan_digest
-from inalpha.ledger import readers
+from inalpha.ledger import outcomes, readers
+from inalpha.ledger.halts import binding, standing
+from inalpha.ledger.happened import TOLD, Happened, LinesOf, happened, restarts
 from inalpha.ledger.runbook import ChartBar, RunMoney, account_equity, chart_bars, run_money
 from inalpha.model.errors import InalphaError
+from inalpha.model.latch import LatchRow
 from inalpha.model.states import HaltState
 
 Row = dict[str, Any]
@@ -25,7 +28,10 @@ _CLOSE = "SELECT input FROM journal WHERE run = ? AND bar = ? AND kind = 'bar'"
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its money and its last closes. waivers: every rule it was let off, with its end."""
+    """A run with its money and its last closes. halt: what binds it, by ledger and latch.
+
+    waivers: every rule it was let off, with its end. restarts: how often its runner was started again.
+    """
 
     row: Row
     money: RunMoney | None
@@ -34,6 +40,7 @@ class RunView:
     pending: int
     error: str
     waivers: tuple[Row, ...] = ()
+    restarts: int = 0
 
     def waived(self, now_us: int) -> tuple[Row, ...]:
         """The waivers in force."""
@@ -60,7 +67,10 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class PlanCard:
-    """All that a person decides by. recomputed: the digest as computed here from the stored body."""
+    """All that a person decides by. recomputed: the digest as computed here from the stored body.
+
+    orders: what came of it, its bracket's legs after it.
+    """
 
     row: Row
     body: Row
@@ -72,6 +82,7 @@ class PlanCard:
     rules: Mapping[str, Any]
     size: int
     root: str
+    orders: tuple[Row, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,7 +103,7 @@ class RunDetail:
     view: RunView
     bars: tuple[ChartBar, ...]
     decisions: tuple[Row, ...]
-    fills: tuple[Row, ...]
+    orders: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +117,7 @@ class CandidateDetail:
 
 @dataclass(frozen=True)
 class Book:
-    """What the ledger said at one head. Newest first, except runs and pending plans."""
+    """What the ledger said at one head. Newest first, except runs and pending plans; halts worst first."""
 
     size: int = 0
     root: str = ""
@@ -116,7 +127,8 @@ class Book:
     pending: tuple[Row, ...] = ()
     decided: tuple[Row, ...] = ()
     decisions: tuple[Row, ...] = ()
-    fills: Mapping[str, Row] = field(default_factory=dict)
+    working: tuple[Row, ...] = ()
+    happened: Happened = field(default_factory=Happened)
     accounts: tuple[Row, ...] = ()
     candidates: tuple[Row, ...] = ()
     proposals: tuple[Row, ...] = ()
@@ -136,8 +148,8 @@ class Book:
         return tuple(view for view in self.runs if view.is_live)
 
     def halt(self) -> Row | None:
-        """The worst halt in force."""
-        return max(self.halts, key=lambda row: HaltState(row["state"]).severity, default=None)
+        """The worst halt in force, of any scope."""
+        return self.halts[0] if self.halts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +161,32 @@ class Interest:
     candidate: str | None = None
 
 
-def read_book(home: Path, reader: sqlite3.Connection, interest: Interest) -> Book:
-    """Everything at one head. Raises sqlite3.Error or InalphaError."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Lines that one console has found already, so that no reading looks through the whole log again."""
+
+    told: LinesOf = field(default_factory=lambda: LinesOf(*TOLD))
+    isolated: LinesOf = field(default_factory=lambda: LinesOf("run.isolated"))
+
+
+def read_book(
+    home: Path,
+    reader: sqlite3.Connection,
+    interest: Interest,
+    latched: Sequence[LatchRow] = (),
+    mark: int = -1,
+    kept: Kept | None = None,
+) -> Book:
+    """Everything at one head. mark: the line after which things happened. Raises sqlite3.Error or InalphaError."""
+    kept = kept or Kept()
+    kept.told.since(reader, mark)
+    kept.isolated.since(reader)
     with readers.snapshot(reader):
         size, root = readers.head(home, reader)
-        runs = tuple(_run_view(reader, row) for row in readers.runs(reader))
+        halts = tuple(standing(reader, latched))
+        again = restarts(kept.isolated.since(reader))
+        runs = tuple(_run_view(reader, row, halts, again.get(row["run"], 0)) for row in readers.runs(reader))
         by_name = {view.name: view for view in runs}
-        decisions = readers.with_words(reader, readers.rows(reader, _DECISIONS, DECISIONS))
         return Book(
             size=size,
             root=root,
@@ -164,15 +195,13 @@ def read_book(home: Path, reader: sqlite3.Connection, interest: Interest) -> Boo
             runs=runs,
             pending=tuple(readers.plans(reader, "pending")),
             decided=tuple(readers.rows(reader, _DECIDED, DECIDED)),
-            decisions=tuple(_decided(row) for row in decisions),
-            fills={
-                row["plan"]: row
-                for row in readers.with_words(reader, readers.rows(reader, _FILLS, DECISIONS))
-            },
+            decisions=tuple(outcomes.decisions(reader, limit=DECISIONS, newest_first=True)),
+            working=tuple(outcomes.orders(reader, working_only=True)),
+            happened=happened(reader, mark, kept.told),
             accounts=tuple(_with_equity(reader, row) for row in readers.accounts(reader)),
             candidates=tuple(reversed(readers.candidates(reader))),
             proposals=tuple(readers.proposals(reader, "open")),
-            halts=tuple(readers.halts(reader)),
+            halts=halts,
             alerts=tuple(readers.alerts(reader)),
             lines=tuple(reversed(list(readers.lines(reader, max(size - LINES, 0))))),
             card=_card(home, reader, interest.plan, by_name, size, root),
@@ -183,39 +212,20 @@ def read_book(home: Path, reader: sqlite3.Connection, interest: Interest) -> Boo
 
 
 _DECIDED = "SELECT * FROM plan WHERE state != 'pending' ORDER BY decided_seq DESC LIMIT ?"
-_FILLS = "SELECT f.*, t.reason, t.time_us FROM fill f LEFT JOIN fill_detail t ON t.fill = f.fill ORDER BY f.seq DESC LIMIT ?"  # fmt: skip  # noqa: E501
-_DECISIONS = (
-    'SELECT d.*, e.side, e.quantity, e.reason, e.refusals, s.close, p.state AS plan_state, p."order",'
-    " p.decided_by, r.symbol, r.timeframe FROM decision d LEFT JOIN decision_detail e ON e.intent = d.intent"
-    " LEFT JOIN step s ON s.run = d.run AND s.bar = d.bar LEFT JOIN plan p ON p.plan = d.plan"
-    " LEFT JOIN run r ON r.run = d.run ORDER BY d.seq DESC LIMIT ?"
-)
 
 
-def outcome_of(row: Row, has_fill: bool) -> str:
-    """What became of an intent, once its plan was decided."""
-    outcome, plan = str(row["outcome"]), row["plan_state"]
-    if plan is not None and outcome in ("working", "pending"):
-        return ("filled" if has_fill else "working") if plan == "executed" else str(plan)
-    return "refused" if outcome == "risk_rejected" else outcome
-
-
-def _decided(row: Row) -> Row:
-    refusals = json.loads(row["refusals"] or "[]")
-    return row | {"told": refusals[0]["message"] if refusals else row["reason"], "refusals": refusals}
-
-
-def _run_view(reader: sqlite3.Connection, row: Row) -> RunView:
+def _run_view(reader: sqlite3.Connection, row: Row, halts: Sequence[Row], again: int) -> RunView:
     errors = readers.run_errors(reader, row["run"], 1)
     waiting = "SELECT count(*) FROM plan WHERE state = 'pending' AND run = ?"
     return RunView(
         row,
         run_money(reader, row["run"]),
         tuple(chart_bars(reader, row["run"], SPARK_BARS)),
-        readers.halt_of(reader, row["account"], row["run"]),
+        binding(halts, row["account"], row["run"]),
         int(reader.execute(waiting, (row["run"],)).fetchone()[0]),
         f"{errors[0]['code']}: {errors[0]['text']}" if errors else "",
         tuple(readers.waivers(reader, 0, row["run"])),
+        again,
     )
 
 
@@ -251,6 +261,7 @@ def _card(
         rules=_rules(home, risk[-1]["rules_sha256"] if risk else None),
         size=size,
         root=root,
+        orders=tuple(row | outcomes.fills_of(reader, row) for row in outcomes.orders(reader, plan=name)),
     )
 
 
@@ -281,8 +292,8 @@ def _detail(reader: sqlite3.Connection, view: RunView | None) -> RunDetail | Non
     return RunDetail(
         view,
         tuple(chart_bars(reader, view.name, CHART)),
-        tuple(reversed([_decided(row) for row in readers.decisions(reader, view.name)])),
-        tuple(readers.fills(reader, view.name)),
+        tuple(outcomes.decisions(reader, view.name, newest_first=True)),
+        outcomes.order_counts(reader, view.name),
     )
 
 

@@ -19,12 +19,7 @@ Row = dict[str, Any]
 # An exit that ends by these did its work, or had none left to do.
 NO_TROUBLE = frozenset({"OCO", "POSITION_CLOSED", "NOTHING_TO_REDUCE"})
 GUARD = "system:risk"
-_KINDS = ("halt.set", "halt.resume", "bar.revision")
-_LINES = (
-    "SELECT entry FROM ev WHERE seq > ? AND ("
-    + " OR ".join(f"""instr(entry, CAST('"kind":"{kind}"' AS BLOB)) > 0""" for kind in _KINDS)
-    + ") ORDER BY seq"
-)
+TOLD = ("halt.set", "halt.resume", "bar.revision")
 _ENDED = (
     "SELECT o.*, p.reduce_only, p.proposed_by FROM orders o JOIN plan p ON p.plan = o.plan"
     " WHERE o.ended_seq > ? AND o.state != 'filled' ORDER BY o.ended_seq"
@@ -64,28 +59,38 @@ class Happened:
     exceptions: tuple[Notable, ...] = ()
 
 
-class Marked:
-    """Halts and revisions in the log since a mark, read once: a later reading looks at what is new alone."""
+class LinesOf:
+    """Lines of a few kinds after a mark, read once: a later reading looks at what is new alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *kinds: str) -> None:
+        self._kinds = kinds
+        found = (f"""instr(entry, CAST('"kind":"{kind}"' AS BLOB)) > 0""" for kind in kinds)
+        self._sql = f"SELECT entry FROM ev WHERE seq > ? AND ({' OR '.join(found)}) ORDER BY seq"
         self._mark: int | None = None
         self._at = -1
         self._found: list[Event] = []
 
-    def since(self, reader: sqlite3.Connection, mark: int) -> list[Event]:
+    def since(self, reader: sqlite3.Connection, mark: int = -1) -> list[Event]:
         """The lines after the mark, oldest first."""
         if mark != self._mark:
             self._mark, self._at, self._found = mark, mark, []
         size = readers.size(reader)
         if size - 1 > self._at:
-            self._found += [read_event(entry) for (entry,) in reader.execute(_LINES, (self._at,))]
+            events = [read_event(entry) for (entry,) in reader.execute(self._sql, (self._at,))]
+            self._found += [event for event in events if event.kind in self._kinds]
             self._at = size - 1
         return self._found
 
 
-def happened(reader: sqlite3.Connection, since_seq: int = -1, marked: Marked | None = None) -> Happened:
+def restarts(isolated: list[Event]) -> dict[str, int]:
+    """How often each run's runner was started again: each start has its line of isolation."""
+    starts = Counter(event.data["run"] for event in isolated)
+    return {run: count - 1 for run, count in starts.items()}
+
+
+def happened(reader: sqlite3.Connection, since_seq: int = -1, told: LinesOf | None = None) -> Happened:
     """Fills, ends, refusals, guard exits, halts and revisions after a line, newest exceptions last."""
-    lines = (marked or Marked()).since(reader, since_seq)
+    lines = (told or LinesOf(*TOLD)).since(reader, since_seq)
     ended = readers.rows(reader, _ENDED, since_seq)
     guarded = readers.rows(reader, _GUARDED, since_seq)
     refused = readers.rows(reader, _REFUSED, since_seq)
@@ -105,7 +110,7 @@ def happened(reader: sqlite3.Connection, since_seq: int = -1, marked: Marked | N
     for row in ended:
         if row["state"] != "cancelled" or row["code"] not in NO_TROUBLE:
             counts[row["state"]] += 1
-    told = [
+    exceptions = [
         *_halts(reader, lines),
         *(_cancelled(row) for row in ended if _is_trouble(row, held)),
         *map(_guard_exit, guarded),
@@ -113,7 +118,7 @@ def happened(reader: sqlite3.Connection, since_seq: int = -1, marked: Marked | N
         *(_plan_end(row) for row in late),
         *_revisions(lines),
     ]
-    return Happened({word: count for word, count in counts.items() if count}, tuple(told))
+    return Happened({word: count for word, count in counts.items() if count}, tuple(exceptions))
 
 
 def _at_its_bar(reader: sqlite3.Connection, plan: Row) -> bool:

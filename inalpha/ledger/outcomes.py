@@ -29,7 +29,7 @@ _DECISIONS = (
 _FILLS = 'SELECT "order", quantity, price, fee, seq FROM fill WHERE seq > ?1 AND (?2 IS NULL OR run = ?2) ORDER BY seq'
 _ORDERS = (
     'SELECT o.*, p.account, p.type, p."limit", p.stop, p.reduce_only, p.proposed_by, p.decided_by, p.body'
-    " FROM orders o JOIN plan p ON p.plan = o.plan WHERE (?1 IS NULL OR o.run = ?1)"
+    " FROM orders o JOIN plan p ON p.plan = o.plan WHERE (?1 IS NULL OR o.run = ?1) AND (?2 IS NULL OR o.plan = ?2)"
 )
 
 
@@ -74,14 +74,33 @@ def decisions(
 
 
 def orders(
-    reader: sqlite3.Connection, run_name: str | None = None, *, working_only: bool = False
+    reader: sqlite3.Connection,
+    run_name: str | None = None,
+    *,
+    plan: str | None = None,
+    working_only: bool = False,
 ) -> list[Row]:
     """Orders, oldest first, with `outcome`, what is left of them (`rest`), their kind and their price.
 
     kind: market, limit, stop, or a bracket's stop_loss or take_profit. is_exit: by its own terms it only reduces.
     """
     where = " AND o.state = 'working'" if working_only else ""
-    return [_order(row) for row in readers.rows(reader, f"{_ORDERS}{where} ORDER BY o.created_seq", run_name)]
+    found = readers.rows(reader, f"{_ORDERS}{where} ORDER BY o.created_seq, o.child", run_name, plan)
+    return [_order(row) for row in found]
+
+
+def fills_of(reader: sqlite3.Connection, order: Row) -> Row:
+    """What one order filled: quantity, average price, fee, and the line of its last fill."""
+    fills = [
+        row
+        for row in readers.rows(reader, _FILLS, order["created_seq"], order["run"])
+        if row["order"] == order["order"]
+    ]
+    return {
+        "price_filled": _average(fills),
+        "fee": _fees(fills),
+        "fill_seq": fills[-1]["seq"] if fills else None,
+    }
 
 
 def order_counts(reader: sqlite3.Connection, run_name: str) -> dict[str, int]:
@@ -115,7 +134,7 @@ def _told(row: Row, fills: list[Row]) -> Row:
         "is_working": row["order_state"] == "working",
         "fills": len(fills),
         "price": _average(fills),
-        "fee": text_from_e8(sum(e8_from_text(fill["fee"]) for fill in fills)) if fills else None,
+        "fee": _fees(fills),
         "last_seq": max(last, row["ended_seq"] or 0),
     }
 
@@ -138,6 +157,10 @@ def _by_order(fills: list[Row]) -> dict[str, list[Row]]:
     for fill in fills:
         found.setdefault(fill["order"], []).append(fill)
     return found
+
+
+def _fees(fills: list[Row]) -> str | None:
+    return text_from_e8(sum(e8_from_text(fill["fee"]) for fill in fills)) if fills else None
 
 
 def _average(fills: list[Row]) -> str | None:

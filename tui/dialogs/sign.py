@@ -27,7 +27,7 @@ class SignPanel(Panel[str]):
 
     def __init__(self, card: PlanCard) -> None:
         super().__init__(f"SIGN {card.name}", 5)
-        self.card = card
+        self.card = self._figures = card
         self.typed = ""
         self.note = ""
         self.frozen = ""
@@ -55,9 +55,11 @@ class SignPanel(Panel[str]):
         """Follow the plan: expiry, drift or somebody else's decision switch the input off, for good."""
         now = self.console.clock.wall_us()
         current = self.console.store.book.card
-        if current is not None and current.name == self.card.name:
-            self.card = current
         if not self.frozen:
+            if current is not None and current.name == self.card.name:
+                # Somebody's verdict changes the words; the figures stay those that were read.
+                self._figures = self.card if current.row["state"] != "pending" else current
+                self.card = current
             why = why_locked(self.card, now) or self.console.store.why_not_approve()
             if self.card.row["state"] != "pending":
                 why = f"{state_words(self.card, now)[0]}, you did not sign"
@@ -67,8 +69,8 @@ class SignPanel(Panel[str]):
 
     def lines(self) -> list[Line]:
         row, clock = self.card.row, self.console.clock
-        effect = effect_of(self.card)
-        warned = [measure.name for measure in measures_of(self.card, effect) if measure.is_near]
+        effect = effect_of(self._figures)
+        warned = [measure.name for measure in measures_of(self._figures, effect) if measure.is_near]
         rest = (row["expires"] - clock.wall_us()) / 1e6
         title = (
             f"SIGN {self.card.name}  expires {left(rest)}" if rest > 0 else f"SIGN {self.card.name}  EXPIRED"

@@ -57,8 +57,8 @@ def halt_words(book: Book) -> tuple[str, str]:
     worst = book.halt()
     if worst is None:
         return "ACTIVE", "good"
-    scope = worst["run"] or ("all" if worst["scope"] == "all" else "account")
-    return f"{worst['state']} {scope}", "bad" if worst["state"] in ("HALTED", "KILLED") else "warn"
+    text = f"{worst['state']} {plain(worst['name'], 16)}" + (" latch" if worst["is_latched"] else "")
+    return text, "bad" if worst["state"] in ("HALTED", "KILLED") else "warn"
 
 
 def key_words(session: Session, wide: bool) -> tuple[str, str]:
@@ -148,8 +148,12 @@ def news_line(store: Store, width: int, said: tuple[str, str] | None) -> Line:
         return Line(" ").add(plain(store.problem), "bad").fit(width)
     halt = store.book.halt()
     if halt is not None:
-        text = f"{halt_words(store.book)[0]} by {plain(halt['actor'])} {clock_text(halt['ts'])}, line #{halt['seq']:,}"
-        return Line(" ").add(text, "bad").fit(width)
+        where = "in the latch file alone" if halt["is_latched"] else f"line #{halt['seq']:,}"
+        more = f"  +{len(store.book.halts) - 1} more" if len(store.book.halts) > 1 else ""
+        text = f"{halt['state']} {plain(halt['name'], 16)} by {plain(halt['by'])} {clock_text(halt['ts'])}, {where}"
+        text += f": {plain(halt['reason'])}" if halt["reason"] else ""
+        line = Line(" ").add(text, "bad")
+        return line.end(more, width, "bad") if more else line.fit(width)
     if why := store.why_not_send():
         age_text = f"; ledger read {age(store.clock.mono() - store.read_at)} ago" if store.read_at else ""
         return Line(" ").add(f"signing is off: {plain(why)}{age_text}; F10 works", "warn").fit(width)

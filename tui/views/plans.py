@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from inalpha.model.states import HaltState
 from tui.book import Book, PlanCard, Row
 from tui.charts import meter, spark
 from tui.line import Line
@@ -75,6 +77,24 @@ def why_locked(card: PlanCard, now_us: int) -> str:
     return ""
 
 
+def why_halted(card: PlanCard) -> str:
+    """Why a halt keeps this plan from being approved; empty when none does. REDUCING lets exits through."""
+    halt = card.run.halt if card.run else HaltState.ACTIVE
+    if halt is HaltState.ACTIVE or (halt is HaltState.REDUCING and is_exit(card)):
+        return ""
+    more = ": only exits can be approved" if halt is HaltState.REDUCING else ""
+    return f"{card.row['run']} is {halt.value}{more}"
+
+
+def is_exit(card: PlanCard) -> bool:
+    """The order can only make its run's position smaller. The daemon asks the same of the record again."""
+    if card.row["reduce_only"]:
+        return True
+    held = Decimal(card.run.row["position"]) if card.run else Decimal(0)
+    sign = 1 if card.row["side"] == "buy" else -1
+    return held * sign < 0 and Decimal(card.row["quantity"]) <= abs(held)
+
+
 def state_words(card: PlanCard, now_us: int) -> tuple[str, str]:
     """The card's state in words, and its role."""
     row = card.row
@@ -90,9 +110,7 @@ def state_words(card: PlanCard, now_us: int) -> tuple[str, str]:
     return f"{state.upper()} {at}", "dim"
 
 
-def card_lines(
-    card: PlanCard, now_us: int, width: int, said: tuple[str, str] | None = None, fill: Row | None = None
-) -> list[Line]:
+def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | None = None) -> list[Line]:
     """What, effect, why, on which data, allowed, from whom, what is signed, what then.
 
     A decided card keeps what was decided and adds what came of it; figures that would have moved on are left out.
@@ -102,9 +120,8 @@ def card_lines(
     lines = [_head(card, now_us, width), Line(), _what(card, effect, is_open)]
     if is_open:
         lines.append(_moves(effect))
-    elif fill is not None:
-        told = f"filled {number(fill['quantity'])} at {price(fill['price'])}, fee {number(fill['fee'], 2)}"
-        lines.append(Line(told, "good").add(f"   line #{fill['seq']:,}", "dim"))
+    else:
+        lines += map(_came_of, card.orders)
     lines += [Line(), *_why(card, now_us, width)]
     if is_open:
         lines += [*_data(card, effect, now_us), Line(), *_risk(card, effect, width)]
@@ -121,9 +138,23 @@ def card_lines(
         lines.append(_field("THEN").add("a single-use token in the daemon; works from the next bar", "dim"))
     if said is not None:
         lines += [Line(), Line(*said)]
-    elif is_open and (why := why_locked(card, now_us)):
+    elif is_open and (why := why_locked(card, now_us) or why_halted(card)):
         lines += [Line(), Line(f"locked: {why}", "warn")]
     return [line.fit(width) for line in lines]
+
+
+def _came_of(order: Row) -> Line:
+    """How an order of the plan ended, or that it works; the part that filled, and where that is recorded."""
+    outcome = str(order["outcome"]).replace("_", " ")
+    role = {"filled": "good", "working": "accent"}.get(outcome, "warn")
+    line = Line(f"{order['child'].replace('_', ' ')} " if order["child"] else "", "dim").add(outcome, role)
+    if order["filled"] != "0":
+        part = f" of {number(order['quantity'])}" if order["rest"] != "0" else ""
+        line.add(f" {number(order['filled'])}{part} at {price(order['price_filled'])}", role)
+        line.add(f", fee {number(order['fee'], 2)}")
+    line.add(f"  {plain(order['code'])}" if order["code"] else "", role)
+    seq = order["ended_seq"] or order["fill_seq"]
+    return line.add(f"   line #{seq:,}" if seq else "", "dim")
 
 
 def _head(card: PlanCard, now_us: int, width: int) -> Line:

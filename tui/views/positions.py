@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.book import Book, RunView
+from tui.book import Book, Row, RunView
 from tui.charts import meter
 from tui.line import Line
 from tui.text import moment, number, pad, percent, plain, price
@@ -40,14 +40,9 @@ def _account(
         lines.append(_row(view, now_us).fit(width))
     if not holding:
         lines.append(Line("flat: no run holds a position", "dim"))
-    working = [
-        row for row in book.decisions if row["plan_state"] == "executed" and row["plan"] not in book.fills
-    ]
-    told = ", ".join(
-        f"{row['order']} {row['side']} {number(row['quantity'])} {plain(row['symbol'], 12)}"
-        for row in working
-    )
-    lines += [Line(), Line("WORKING  ", "title").add(told or "none", "" if told else "dim")]
+    working = [row for row in book.working if row["account"] == account["account"]]
+    lines += [Line(), Line("WORKING  ", "title").add("" if working else "none", "dim")]
+    lines += [_working(row) for row in working]
     if holding:
         lines.append(Line("EXPOSURE", "title"))
     for view in holding:
@@ -56,6 +51,16 @@ def _account(
             Line(f"  {view.name:9}").add(meter(share, 30), "accent").add(f" {share * 100:5.1f}% of equity")
         )
     return [line.fit(width) for line in lines]
+
+
+def _working(row: Row) -> Line:
+    """An order that works now: what is left of it, its kind and price; a bracket's legs are the protection."""
+    at = f" at {price(row['price'])}" if row["price"] else ""
+    line = Line(f"  {row['order']:10}{row['run'] or '-':9}").add(
+        f"{row['side']} {number(row['rest'])} {plain(row['symbol'], 12)}  "
+    )
+    line.add(f"{row['kind'].replace('_', ' ')}{at}", "accent" if row["child"] else "")
+    return line.add(f"  {number(row['filled'])} filled" if row["filled"] != "0" else "", "dim")
 
 
 def _value(view: RunView) -> float:
