@@ -51,6 +51,11 @@ class RunView:
         return str(self.row["run"])
 
     @property
+    def differs(self) -> bool:
+        """The fills of the log add up to another position than the run's own book holds."""
+        return self.money is not None and Decimal(self.money.position) != Decimal(self.row["position"])
+
+    @property
     def is_live(self) -> bool:
         return str(self.row["state"]) in readers.LIVE
 

@@ -163,7 +163,7 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
         ]
         for row in readers.runs(reader):
             money = run_money(reader, row["run"])
-            if money is None or money.position == "0" or (only and row["account"] != only):
+            if money is None or row["position"] == "0" or (only and row["account"] != only):
                 continue
             items.append(
                 {
@@ -171,7 +171,7 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
                     "symbol": row["symbol"],
                     "run": row["run"],
                     "run_state": row["state"],
-                    "quantity": money.position,
+                    "quantity": row["position"],
                     "average": money.average,
                     "mark": money.close,
                     "marked_at": iso(row["last_close"]),

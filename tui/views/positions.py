@@ -6,7 +6,7 @@ from tui.book import Book, Row, RunView
 from tui.charts import meter
 from tui.line import Line
 from tui.text import moment, number, pad, percent, plain, price
-from tui.views.runs import gain_role
+from tui.views.runs import gain_role, position_text
 
 
 def position_lines(book: Book, now_us: int, width: int) -> list[Line]:
@@ -22,7 +22,7 @@ def position_lines(book: Book, now_us: int, width: int) -> list[Line]:
 def _account(
     account: dict[str, str], views: list[RunView], book: Book, now_us: int, width: int
 ) -> list[Line]:
-    holding = [view for view in views if view.money is not None and float(view.money.position)]
+    holding = [view for view in views if view.money is not None and float(view.row["position"])]
     gross = sum(abs(_value(view)) for view in holding)
     gain = float(account["equity"]) / float(account["opening"]) - 1
     head = (
@@ -65,14 +65,14 @@ def _working(row: Row) -> Line:
 
 def _value(view: RunView) -> float:
     money = view.money
-    return float(money.position) * float(money.close) if money is not None and money.close else 0.0
+    return float(view.row["position"]) * float(money.close) if money is not None and money.close else 0.0
 
 
 def _row(view: RunView, now_us: int) -> Line:
     money = view.money
     assert money is not None
     line = Line(pad(plain(view.row["symbol"]), 12), "strong").add(
-        f"{number(money.position):>10}{price(money.average):>12}"
+        f"{position_text(view):>10}{price(money.average):>12}"
     )
     line.add(f"{price(money.close):>12}{moment(view.row['last_close'], now_us):>11}")
     line.add(f"{number(money.unrealised, 2, sign=True):>12}", gain_role(float(money.unrealised)))

@@ -58,7 +58,7 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
                     Cell(f"{plain(row['symbol'], 14)} {row['timeframe']}", role),
                     Cell(number(row["bars"]), role),
                     Cell(moment(row["last_close"], now_us), role),
-                    Cell(number(money.position if money else row["position"]), role),
+                    Cell(position_text(view), "bad" if view.differs else role),
                     Cell(number(equity, 0), role),
                     Cell(
                         f"{gain * 100:+.1f}%" if round(gain * 100, 1) else "0.0%",
@@ -73,6 +73,12 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
             )
         )
     return found
+
+
+def position_text(view: RunView) -> str:
+    """What the log's fills add up to; where the run's journal says something else, both."""
+    held = number(view.row["position"])
+    return f"{held} ≠ {number(view.money.position)}" if view.differs and view.money else held
 
 
 def gain_role(gain: float) -> str:
@@ -161,7 +167,7 @@ def _money_line(detail: RunDetail) -> Line:
     fall = _worst_fall([bar.equity for bar in detail.bars])
     return (
         Line("equity ").add(number(money.equity, 0), "strong").add(f" {gain * 100:+.1f}%", gain_role(gain))
-        .add(f"  fall {fall * 100:.1f}%  pos {number(money.position)}  real {number(money.realised, 0, sign=True)}")
+        .add(f"  fall {fall * 100:.1f}%  pos {position_text(view)}  real {number(money.realised, 0, sign=True)}")
         .add(f"  unreal {number(money.unrealised, 0, sign=True)}  refused {view.row['refused']}", "")
     )  # fmt: skip
 
@@ -182,7 +188,9 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
             fact("unreal.", number(money.unrealised, 2, sign=True)),
             fact("max fall", percent(_worst_fall([bar.equity for bar in detail.bars]), 1)),
             fact(
-                "position", number(money.position) + (f" @ {price(money.average)}" if money.average else "")
+                "position",
+                position_text(view) + (f" @ {price(money.average)}" if money.average else ""),
+                "bad" if view.differs else "",
             ),
             fact("fees", number(money.fees, 2)),
         ]
