@@ -163,7 +163,7 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
         ]
         for row in readers.runs(reader):
             money = run_money(reader, row["run"])
-            if money is None or row["position"] == "0" or (only and row["account"] != only):
+            if row["position"] == "0" or (only and row["account"] != only):
                 continue
             items.append(
                 {
@@ -172,10 +172,10 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
                     "run": row["run"],
                     "run_state": row["state"],
                     "quantity": row["position"],
-                    "average": money.average,
-                    "mark": money.close,
+                    "average": money.average if money else None,
+                    "mark": money.close if money else None,
                     "marked_at": iso(row["last_close"]),
-                    "unrealised": money.unrealised,
+                    "unrealised": money.unrealised if money else None,
                 }
             )
     if as_json:
