@@ -18,7 +18,7 @@ from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
 from inalpha.ledger import outcomes, readers
 from inalpha.ledger.halts import binding, standing
-from inalpha.ledger.happened import Notable, happened
+from inalpha.ledger.happened import Notable, counted, happened
 from inalpha.ledger.runbook import account_equity, run_money
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
@@ -306,7 +306,7 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
             f"{row['intents']} intents, {row['fills']} fills, {row['refused']} refused, position {row['position']}, "
             f"equity {equity}"
         )
-    happenings = ", ".join(f"{count} {word}" for word, count in found.counts.items()) or "nothing"
+    happenings = ", ".join(counted(word, count) for word, count in found.counts.items()) or "nothing"
     click.echo(f"\n## Decisions\n\nHappened: {happenings}.\n")
     for item in intents:
         click.echo(f"- {item['bar_time']} {plain(_decision_text(item))}")

@@ -59,6 +59,12 @@ class Happened:
     exceptions: tuple[Notable, ...] = ()
 
 
+def counted(word: str, count: int) -> str:
+    """`2 halts`, `1 guard exit`, `3 filled`."""
+    is_thing = word in ("halt", "guard exit") and count != 1
+    return f"{count:,} {word}{'s' if is_thing else ''}"
+
+
 class LinesOf:
     """Lines of a few kinds after a mark, read once: a later reading looks at what is new alone."""
 

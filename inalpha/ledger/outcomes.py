@@ -18,7 +18,8 @@ Row = dict[str, Any]
 
 REFUSED = ("risk_rejected", "rejected")
 _DECISIONS = (
-    "SELECT d.*, e.side, e.quantity, e.reason, e.refusals, s.close, r.symbol, r.timeframe, r.account,"
+    "SELECT d.*, ifnull(e.side, p.side) AS side, ifnull(e.quantity, p.quantity) AS quantity,"
+    " e.reason, e.refusals, s.close, r.symbol, r.timeframe, r.account,"
     ' p.state AS plan_state, p.code AS plan_code, p."order", p.decided_by, p.proposed_by,'
     " o.state AS order_state, o.code AS order_code, o.filled, o.ended_seq"
     " FROM decision d LEFT JOIN decision_detail e ON e.intent = d.intent"

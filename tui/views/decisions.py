@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from inalpha.ledger.happened import counted
 from tui.book import Book, Row
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
 from tui.session import Session
-from tui.text import age, bar_time, moment, number, plain, plural, price
+from tui.text import age, bar_time, moment, number, plain, price
 
 COLUMNS = (
     Column("", 1), Column("bar", 13), Column("run", 8), Column("symbol", 9), Column("intent", 6),
@@ -77,13 +78,14 @@ def headline(book: Book, session: Session, now_us: int, width: int) -> list[Line
     ts = session.mark.get("ts")
     span = f"{moment(ts, now_us)} → now, {age((now_us - ts) / 1e6)}" if ts else "the beginning"
     line = Line("SINCE YOU LEFT  " if ts else "SINCE ", "title").add(span, "strong")
-    parts = ", ".join(_counted(word, count) for word, count in book.happened.counts.items())
+    parts = ", ".join(counted(word, count) for word, count in book.happened.counts.items())
     line.add(f"   {parts or 'nothing happened'}")
     money = Line()
     for row in book.accounts:
         gain = float(row["equity"]) / float(row["opening"]) - 1
+        told = f"{number(gain * 100, 2, sign=True)}%"
         money.add(f"{plain(row['owner'], 16)} equity ").add(number(row["equity"], 0), "strong")
-        money.add(f" {gain * 100:+.2f}% since opening   ", "good" if gain > 0 else "bad" if gain < 0 else "")
+        money.add(f" {told} since opening   ", "good" if gain > 0 else "bad" if gain < 0 else "")
     found = troubles(book)
     if found:
         money.add(f"! {plain(found[0])}", "warn").add(
@@ -107,11 +109,6 @@ def troubles(book: Book) -> list[str]:
         key=lambda item: WORST_FIRST.index(item.kind) if item.kind in WORST_FIRST else len(WORST_FIRST),
     )
     return found + [item.text for item in happened]
-
-
-def _counted(word: str, count: int) -> str:
-    """`2 halts`, `3 filled`."""
-    return plural(count, word) if word in ("halt", "guard exit") else f"{number(count)} {word}"
 
 
 def evidence(row: Row | None, book: Book, width: int) -> list[Line]:

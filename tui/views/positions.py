@@ -30,7 +30,7 @@ def _account(
         .add("equity ")
         .add(number(account["equity"], 2), "strong")
     )
-    head.add(f"  {gain * 100:+.2f}%", gain_role(gain)).add(
+    head.add(f"  {number(gain * 100, 2, sign=True)}%", gain_role(gain)).add(
         f"   cash {number(account['cash'], 2)} {plain(account['currency'], 5)}"
     )
     head.add(f"   gross {percent(gross, account['equity'])}")

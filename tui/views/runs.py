@@ -10,7 +10,7 @@ from tui.book import Book, Row, RunDetail, RunView
 from tui.charts import Candle, braille, candles, spark
 from tui.line import Line, beside
 from tui.rows import Cell, Column, TableRow
-from tui.text import age, bar_time, moment, number, percent, plain, price
+from tui.text import age, bar_time, moment, number, plain, price
 from tui.views.decisions import OUTCOMES, why_of, word_of
 
 COLUMNS = (
@@ -61,7 +61,7 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
                     Cell(position_text(view), "bad" if view.differs else role),
                     Cell(number(equity, 0), role),
                     Cell(
-                        f"{gain * 100:+.1f}%" if round(gain * 100, 1) else "0.0%",
+                        f"{number(gain * 100, 1, sign=True)}%",
                         (gain_role(gain) or role) if moves else role,
                     ),
                     Cell(spark([bar.close for bar in view.recent], 16), "accent" if moves else "dim"),
@@ -166,8 +166,9 @@ def _money_line(detail: RunDetail) -> Line:
     gain = float(money.equity) / float(money.opening) - 1
     fall = _worst_fall([bar.equity for bar in detail.bars])
     return (
-        Line("equity ").add(number(money.equity, 0), "strong").add(f" {gain * 100:+.1f}%", gain_role(gain))
-        .add(f"  fall {fall * 100:.1f}%  pos {position_text(view)}  real {number(money.realised, 0, sign=True)}")
+        Line("equity ").add(number(money.equity, 0), "strong")
+        .add(f" {number(gain * 100, 1, sign=True)}%", gain_role(gain))
+        .add(f"  fall {number(fall * 100, 1)}%  pos {position_text(view)}  real {number(money.realised, 0, sign=True)}")
         .add(f"  unreal {number(money.unrealised, 0, sign=True)}  refused {view.row['refused']}", "")
     )  # fmt: skip
 
@@ -182,11 +183,13 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
     if money is not None:
         gain = float(money.equity) / float(money.opening) - 1
         lines += [
-            fact("equity", number(money.equity, 2), "strong").add(f"  {gain * 100:+.1f}%", gain_role(gain)),
+            fact("equity", number(money.equity, 2), "strong").add(
+                f"  {number(gain * 100, 1, sign=True)}%", gain_role(gain)
+            ),
             fact("realised", number(money.realised, 2, sign=True)),
             fact("after fees", number(money.realised_net, 2, sign=True)),
             fact("unreal.", number(money.unrealised, 2, sign=True)),
-            fact("max fall", percent(_worst_fall([bar.equity for bar in detail.bars]), 1)),
+            fact("max fall", f"{number(_worst_fall([bar.equity for bar in detail.bars]) * 100, 1)}%"),
             fact(
                 "position",
                 position_text(view) + (f" @ {price(money.average)}" if money.average else ""),
