@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from inalpha.audit.event import Event
-from inalpha.execution.plans import plan_digest
+from inalpha.client.card import Card, Figures, read_card
 from inalpha.ledger import outcomes, readers
 from inalpha.ledger.halts import binding, standing
 from inalpha.ledger.happened import TOLD, Happened, LinesOf, happened, restarts
 from inalpha.ledger.runbook import ChartBar, RunMoney, account_equity, chart_bars, run_money
-from inalpha.model.errors import InalphaError
+from inalpha.model.errors import Refused
 from inalpha.model.latch import LatchRow
 from inalpha.model.states import HaltState
 
 Row = dict[str, Any]
 DECIDED, DECISIONS, LINES, CHART = 300, 5000, 400, 400
 SPARK_BARS = 24
-_CLOSE = "SELECT input FROM journal WHERE run = ? AND bar = ? AND kind = 'bar'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +71,32 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class PlanCard:
-    """All that a person decides by. recomputed: the digest as computed here from the stored body.
+    """The card that `plan show` prints too, with its run as the screens show it, at one head."""
 
-    orders: what came of it, its bracket's legs after it.
-    """
-
-    row: Row
-    body: Row
-    recomputed: str
-    rationale: str | None
-    candidate: Row | None
+    card: Card
     run: RunView | None
-    plan_close: str | None
-    rules: Mapping[str, Any]
     size: int
     root: str
-    orders: tuple[Row, ...] = ()
+
+    @property
+    def row(self) -> Row:
+        return self.card.row
+
+    @property
+    def figures(self) -> Figures:
+        return self.card.figures
+
+    @property
+    def recomputed(self) -> str:
+        return self.card.recomputed
+
+    @property
+    def rationale(self) -> str | None:
+        return self.card.rationale
+
+    @property
+    def candidate(self) -> Row | None:
+        return self.card.candidate
 
     @property
     def name(self) -> str:
@@ -246,49 +255,13 @@ def _card(
     size: int,
     root: str,
 ) -> PlanCard | None:
-    found = readers.one(reader, "SELECT * FROM plan WHERE plan = ?", name) if name else None
-    if found is None:
-        return None
-    body: Row = json.loads(found["body"])
-    run = runs.get(found["run"] or "")
-    risk = readers.rows(reader, "SELECT * FROM risk_check WHERE plan = ? ORDER BY seq", name)
-    candidate = None
-    if run is not None and found["intent"] is not None:
-        candidate = readers.one(reader, "SELECT * FROM candidate WHERE sha256 = ?", run.row["sha256"])
-    return PlanCard(
-        row=found | {"risk": risk},
-        body=body,
-        recomputed=plan_digest(body),
-        rationale=readers.read_text(home, body.get("rationale_commit")),
-        candidate=candidate,
-        run=run,
-        plan_close=_plan_close(reader, found),
-        rules=_rules(home, risk[-1]["rules_sha256"] if risk else None),
-        size=size,
-        root=root,
-        orders=tuple(row | outcomes.fills_of(reader, row) for row in outcomes.orders(reader, plan=name)),
-    )
-
-
-def _plan_close(reader: sqlite3.Connection, row: Row) -> str | None:
-    """The close of the bar on which the plan was made."""
-    run, _, rest = str(row["intent"] or "").partition(":")
-    bar = rest.partition(":")[0]
-    found = reader.execute(_CLOSE, (run, int(bar))).fetchone() if bar.isdigit() else None
-    header = reader.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
-    if found is None or header is None:
-        return None
-    ticks, tick = json.loads(found[0])["bar"][5], json.loads(header[0])["instrument"]["tick_e8"]
-    return f"{Decimal(ticks) * Decimal(tick) / 10**8:f}"
-
-
-def _rules(home: Path, sha256: str | None) -> Mapping[str, Any]:
     try:
-        data = readers.read_blob(home, sha256) if sha256 else None
-        controls = json.loads(data)["controls"] if data else {}
-    except (ValueError, KeyError, TypeError, InalphaError):
-        return {}
-    return controls if isinstance(controls, dict) else {}
+        card = read_card(home, reader, name) if name else None
+    except Refused:
+        card = None
+    if card is None:
+        return None
+    return PlanCard(card, runs.get(card.row["run"] or ""), size, root)
 
 
 def _detail(reader: sqlite3.Connection, view: RunView | None) -> RunDetail | None:

@@ -229,23 +229,6 @@ def plans(reader: sqlite3.Connection, state: str | None = None, run_name: str | 
     return rows(reader, sql, state, run_name)
 
 
-def plan_card(home: Path, reader: sqlite3.Connection, name: str) -> Row:
-    """All that a person decides by: body, digest, rationale, every risk result, the run, the decision."""
-    with snapshot(reader):
-        found = one(reader, "SELECT * FROM plan WHERE plan = ?", name)
-        if found is None:
-            raise Refused("NO_PLAN", f"there is no {name}.", "'inalpha plan list' shows all.")
-        card = dict(found)
-        card["risk"] = rows(reader, "SELECT * FROM risk_check WHERE plan = ? ORDER BY seq", name)
-        card["orders"] = rows(reader, "SELECT * FROM orders WHERE plan = ? ORDER BY created_seq", name)
-        card["run_row"] = one(reader, "SELECT * FROM run WHERE run = ?", found["run"])
-        card["held"] = _position(reader, found["account"], found["symbol"])
-    body = card["body"]
-    commit = body.partition('"rationale_commit":"')[2][:64]
-    card["rationale"] = read_text(home, commit)
-    return card
-
-
 def fills(
     reader: sqlite3.Connection, run_name: str | None = None, since_seq: int = -1, limit: int = 1_000_000
 ) -> list[Row]:
@@ -367,11 +350,6 @@ def _with_state(item: Row) -> Row:
         item["state"] = "parked"
     item["is_watched"] = bool(item["is_watched"])
     return item
-
-
-def _position(reader: sqlite3.Connection, account_id: str, symbol: str) -> str:
-    found = one(reader, "SELECT quantity FROM position WHERE account = ? AND symbol = ?", account_id, symbol)
-    return str(found["quantity"]) if found else "0"
 
 
 def _cost(reader: sqlite3.Connection, account_id: str, symbol: str) -> Row:

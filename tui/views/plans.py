@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from inalpha.client.card import Figures, Measure
 from inalpha.model.states import HaltState
 from tui.book import Book, PlanCard, Row
 from tui.charts import meter, spark
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
-from tui.text import MISSING, clock_text, digest, left, moment, number, percent, plain, price
-from tui.views.effect import Effect, effect_of, measures_of
+from tui.text import MISSING, clock_text, digest, left, moment, number, plain, price
 
 BELL_S = 60
 COLUMNS = (
@@ -68,10 +68,10 @@ def why_locked(card: PlanCard, now_us: int) -> str:
         return "EXPIRED"
     if not card.is_same:
         return "the digest differs from its body"
-    effect = effect_of(card)
-    if card.rationale is None or None in (effect.notional, effect.equity, effect.after):
+    figures = card.figures
+    if card.rationale is None or None in (figures.notional, figures.equity, figures.after):
         return "a field is missing"
-    for measure in measures_of(card, effect):
+    for measure in figures.measures:
         if measure.name == "price_drift" and abs(measure.measured) > measure.limit:
             return f"price drifted {number(measure.measured, 0)} bps, {number(measure.limit)} allowed"
     return ""
@@ -115,16 +115,16 @@ def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | 
 
     A decided card keeps what was decided and adds what came of it; figures that would have moved on are left out.
     """
-    row, effect = card.row, effect_of(card)
+    row, figures = card.row, card.figures
     is_open = row["state"] == "pending"
-    lines = [_head(card, now_us, width), Line(), _what(card, effect, is_open)]
+    lines = [_head(card, now_us, width), Line(), _what(card, figures, is_open)]
     if is_open:
-        lines.append(_moves(effect))
+        lines.append(_moves(figures))
     else:
-        lines += map(_came_of, card.orders)
+        lines += map(_came_of, card.card.orders)
     lines += [Line(), *_why(card, now_us, width)]
     if is_open:
-        lines += [*_data(card, effect, now_us), Line(), *_risk(card, effect, width)]
+        lines += [*_data(card, figures, now_us), Line(), *_risk(card, figures, width)]
     if card.is_proposal:
         source = f"{plain(row['proposed_by'], 30)} in the book of {row['run']}"
     else:
@@ -168,20 +168,34 @@ def _head(card: PlanCard, now_us: int, width: int) -> Line:
     return head.end(told, width, "warn" if rest < BELL_S else "dim")
 
 
-def _what(card: PlanCard, effect: Effect, is_open: bool) -> Line:
+def _what(card: PlanCard, figures: Figures, is_open: bool) -> Line:
     row = card.row
     kind = f"limit {price(row['limit'])}" if row["limit"] else str(row["type"])
     what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 20)} ", "strong").add(
         kind
     )
-    what.add(f"   ≈ {number(effect.notional, 2)}   ")
-    return what.add(f"{percent(effect.notional, effect.equity)} of equity", "strong") if is_open else what
+    what.add(f"   ≈ {number(figures.notional, 2)}   ")
+    return what.add(f"{share_text(figures)} of account equity", "strong") if is_open else what
 
 
-def _moves(effect: Effect) -> Line:
-    moves = Line(f"position {number(effect.before)} → ").add(number(effect.after), "strong")
-    moves.add(f"   cash {number(effect.cash_before, 0)} → ").add(number(effect.cash_after, 0), "strong")
-    return moves.add(f"   estimate at {price(effect.reference)}", "dim")
+def _moves(figures: Figures) -> Line:
+    moves = Line(f"position {number(figures.before)} → ").add(number(figures.after), "strong")
+    moves.add(f"   run's cash {number(figures.cash_before, 0)} → ").add(
+        number(figures.cash_after, 0), "strong"
+    )
+    how = "measured by risk" if figures.is_measured else f"estimate at {price(figures.reference)}"
+    return moves.add(f"   {how}", "dim")
+
+
+def share_text(figures: Figures) -> str:
+    share = figures.share_pct
+    return f"{number(share, 1)}%" if share is not None else MISSING
+
+
+def measure_text(measure: Measure) -> str:
+    return (
+        f"{measure.name} {number(measure.measured, 1)}{measure.unit} / {number(measure.limit)}{measure.unit}"
+    )
 
 
 def _field(name: str) -> Line:
@@ -212,7 +226,7 @@ def _why(card: PlanCard, now_us: int, width: int) -> list[Line]:
     return [why, Line("      ").add(told, "bad" if card.rationale is None else "")]
 
 
-def _data(card: PlanCard, effect: Effect, now_us: int) -> list[Line]:
+def _data(card: PlanCard, figures: Figures, now_us: int) -> list[Line]:
     line = _field("BAR")
     view = card.run
     if view is None or view.money is None or not view.recent:
@@ -224,8 +238,8 @@ def _data(card: PlanCard, effect: Effect, now_us: int) -> list[Line]:
         _field("NOW")
         .add(price(last.close))
         .add(
-            f"  {number(effect.drift_bps, 0, sign=True)} bps since the plan was made"
-            if effect.drift_bps is not None
+            f"  {number(figures.drift_bps, 0, sign=True)} bps since the plan was made"
+            if figures.drift_bps is not None
             else "",
             "dim",
         )
@@ -233,7 +247,7 @@ def _data(card: PlanCard, effect: Effect, now_us: int) -> list[Line]:
     return [line, now.add("   replay held here", "dim") if view.is_held else now]
 
 
-def _risk(card: PlanCard, effect: Effect, width: int) -> list[Line]:
+def _risk(card: PlanCard, figures: Figures, width: int) -> list[Line]:
     checks = card.row["risk"]
     lines = []
     if checks and checks[-1]["result"] != "pass":
@@ -241,12 +255,14 @@ def _risk(card: PlanCard, effect: Effect, width: int) -> list[Line]:
         told = f"✗ {plain(last['rule'] or last['result'], 24)} {plain(last['measured'] or '', 16)}"
         told += f" / {plain(last['limit'], 16)}" if last["limit"] else ""
         lines.append(Line(told, "bad"))
-    for measure in sorted(measures_of(card, effect), key=lambda measure: not measure.is_near):
+    for measure in sorted(figures.measures, key=lambda measure: not measure.is_near):
         lines.append(Line("! " if measure.is_near else "✓ ", "warn" if measure.is_near else "good").add(
-            measure.text, "strong" if measure.is_near else ""))  # fmt: skip
+            measure_text(measure), "strong" if measure.is_near else ""))  # fmt: skip
     if checks and checks[-1]["result"] == "pass":
         lines.append(
-            Line("✓ ", "good").add(f"{sum(_on(section) for section in card.rules.values())} controls passed")
+            Line("✓ ", "good").add(
+                f"{sum(_on(section) for section in card.card.rules.values())} controls passed"
+            )
         )
     if not lines:
         lines.append(Line(MISSING, "bad"))
