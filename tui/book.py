@@ -135,6 +135,7 @@ class Book:
 
     size: int = 0
     root: str = ""
+    root_size: int = 0
     epoch: int = 0
     origin: str = ""
     runs: tuple[RunView, ...] = ()
@@ -196,7 +197,7 @@ def read_book(
     kept.told.since(reader, mark)
     kept.isolated.since(reader)
     with readers.snapshot(reader):
-        size, root = readers.head(home, reader)
+        size, (covered, root) = readers.size(reader), readers.head(home, reader)
         halts = tuple(standing(reader, latched))
         again = restarts(kept.isolated.since(reader))
         runs = tuple(_run_view(reader, row, halts, again.get(row["run"], 0)) for row in readers.runs(reader))
@@ -204,6 +205,7 @@ def read_book(
         return Book(
             size=size,
             root=root,
+            root_size=covered,
             epoch=readers.epoch(reader),
             origin=readers.origin(reader),
             runs=runs,

@@ -70,7 +70,7 @@ def status(ctx: click.Context, home_override: str | None, as_json: bool) -> None
     for waiver in found["waivers"]:
         told = f"{waiver['run']} does without {waiver['rule']} until {waiver['expires_at']}"
         click.secho(f"waiver  {told}", fg="red")
-    click.echo(f"audit   {found['audit']['size']} lines, root {found['audit']['root']}")
+    click.echo(f"audit   {audit_text(found['audit'])}")
     columns = ("run", "state", "pid", "bars", "last_bar")
     table([[run[name] for name in columns] for run in found["runs"]], columns)
 
@@ -112,6 +112,12 @@ def read_status(home: Home) -> dict[str, Any]:
         "pending": row["plans"]["pending"],
         "audit": row["audit"],
     }
+
+
+def audit_text(audit: dict[str, Any]) -> str:
+    """`477 lines, root 9f…`; where the root covers fewer lines, how many."""
+    of = "" if audit["root_size"] == audit["size"] else f" of the first {audit['root_size']}"
+    return f"{audit['size']} lines, root{of} {audit['root']}"
 
 
 def halt_item(row: dict[str, Any]) -> dict[str, Any]:

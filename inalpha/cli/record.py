@@ -12,7 +12,7 @@ import click
 
 from inalpha.cli.accounts import deposit, open_
 from inalpha.cli.client import reading
-from inalpha.cli.health import halt_item, halt_text
+from inalpha.cli.health import audit_text, halt_item, halt_text
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
@@ -265,7 +265,7 @@ def _show_account(ctx: click.Context, name: str | None, home_override: str | Non
 def report(ctx: click.Context, since: str | None, home_override: str | None, as_json: bool) -> None:
     """The morning read, in Markdown: a verdict, exceptions first, then every run and intent."""
     home = home_of(ctx, home_override)
-    with reading(home) as reader:
+    with reading(home) as reader, readers.snapshot(reader):
         start = since_seq(reader, since, home)
         runs = [(row, run_money(reader, row["run"])) for row in readers.runs(reader)]
         intents = [_decision(reader, row) for row in outcomes.decisions(reader, None, start)]
@@ -273,7 +273,8 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
         found = happened(reader, start)
         alerts = readers.alerts(reader)
         pending = readers.plans(reader, "pending")
-        size, root = readers.head(home.root, reader)
+        covered, root = readers.head(home.root, reader)
+        audit = {"size": readers.size(reader), "root": root, "root_size": covered}
     failed = [row for row, _ in runs if row["state"] == "failed"]
     told = [
         _exception("failed", f"{row['run']} failed: {row['reason']}", row["run"], row["reason"])
@@ -290,7 +291,7 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
         emit_json(
             {"verdict": verdict, "failed": [row["run"] for row in failed], "halts": [h["scope_key"] for h in halts],
              "pending": [p["plan"] for p in pending], "alerts": [a["text"] for a in alerts], "decisions": intents,
-             "happened": found.counts, "exceptions": told, "audit": {"size": size, "root": root}}
+             "happened": found.counts, "exceptions": told, "audit": audit}
         )  # fmt: skip
         return
     click.echo(f"# Report\n\n{verdict}\n")
@@ -310,7 +311,7 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
     click.echo(f"\n## Decisions\n\nHappened: {happenings}.\n")
     for item in intents:
         click.echo(f"- {item['bar_time']} {plain(_decision_text(item))}")
-    click.echo(f"\nAudit log: {size} lines, root {root}. Verify it: inalpha audit verify")
+    click.echo(f"\nAudit log: {audit_text(audit)}. Verify it: inalpha audit verify")
 
 
 def _exception(

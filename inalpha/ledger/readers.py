@@ -144,10 +144,13 @@ def head(home: Path, reader: sqlite3.Connection) -> tuple[int, str]:
 
 
 def status(home: Path, reader: sqlite3.Connection) -> Row:
-    """The ledger's part of `status --json`: runs and the audit head."""
+    """The ledger's part of `status --json`: runs and the audit head.
+
+    root_size: how many lines the root covers; behind a crash it is fewer than there are, until the next start.
+    """
     with snapshot(reader):
         found = runs(reader)
-        lines, root = head(home, reader)
+        covered, root = head(home, reader)
         return {
             "home": str(home),
             "epoch": epoch(reader),
@@ -155,7 +158,7 @@ def status(home: Path, reader: sqlite3.Connection) -> Row:
             "runs": found,
             "plans": {"pending": count(reader, "plan", "state = 'pending'")},
             "alerts": count(reader, "alert", "acked_by IS NULL"),
-            "audit": {"size": lines, "root": root},
+            "audit": {"size": size(reader), "root": root, "root_size": covered},
         }
 
 

@@ -8,11 +8,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.installation import inalpha
+from support.installation import Installation, first_bars, inalpha, until
 from support.rare_story import rare_story
 from support.truth import Ask, ask_home, assert_true, compare
 
 Spoil = Callable[[Any], None]
+
+# Every way for an order to end that a strategy can bring about by itself.
+EVERYTHING = """from inalpha import Strategy
+
+
+class Everything(Strategy):
+    def on_bar(self, bar):
+        step, low = bar.sequence % 12, round(bar.close * 0.96, 2)
+        if step == 0 and self.position.is_flat and not self.orders:
+            self.buy(10, stop_loss=round(bar.close * 0.97, 2), take_profit=round(bar.close * 1.03, 2), reason="bracket")
+        elif step == 1:
+            self.buy(1, limit=low, tif="IOC", reason="at once or never")
+        elif step == 2:
+            self.buy(1, limit=low, tif="DAY", reason="today or never")
+        elif step == 3:
+            self.buy(100000, reason="far too much")
+        elif step == 4:
+            self.sell(5000, reason="more than there is")
+        elif step == 5:
+            self.patient = self.buy(1, limit=low, reason="patient")
+        elif step == 7:
+            self.cancel(self.patient)
+        elif step == 9 and not self.position.is_flat:
+            self.close(reason="out")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +74,55 @@ def test_a_ledger_of_rarities_is_told_as_it_is(tmp_path: Path) -> None:
     outcomes = {order.outcome for order in log.orders.values()}
     assert outcomes == {"filled", "cancelled", "partially_filled"}
     assert {plan["state"] for plan in log.plans.values()} >= {"rejected", "expired", "cancelled", "executed"}
+
+
+def test_a_home_with_every_ending_tells_each_of_them(installation: Installation, tmp_path: Path) -> None:
+    """Brackets, cancels, expiries, refusals, three verdicts, halts of each scope, a kill and a crash."""
+    home = installation
+    (tmp_path / "everything.py").write_text(EVERYTHING)
+    candidate = home.promote(tmp_path / "everything.py")
+    home(
+        "run",
+        "wait",
+        home.run(candidate, first_bars("GOOG-1d.csv", 90, tmp_path / "goog.csv")),
+        "--timeout",
+        "60",
+    )
+    asked = home.run(
+        candidate, first_bars("IBM-1d.csv", 60, tmp_path / "ibm.csv"), "max", "IBM", "--approval", "human"
+    )
+    for verdict in ("approve", "reject"):
+        (plan,) = until(lambda: home.items("plan", "list", "--state", "pending"), what="a plan")
+        home("plan", verdict, plan["plan"], *(["--reason", "not today"] if verdict == "reject" else []))
+        until(
+            lambda gone=plan: gone not in home.items("plan", "list", "--state", "pending"), what="the verdict"
+        )
+    until(lambda: home.json("run", "show", asked)["pending"], what="a plan that waits")
+    slow = home.run(candidate, first_bars("AAPL-1d-adjusted.csv", 1500, tmp_path / "aapl.csv"), "60", "AAPL")
+    until(lambda: home.json("run", "show", slow)["fills"], what="a fill")
+    until(lambda: home.presence()["runners"].get(slow), what="the runner's pid")
+    home.kill("runner", slow)
+    until(lambda: len(home("audit", "log", "--kind", "run.isolated").splitlines()) > 3, what="another runner")
+    home("run", "pause", slow, "--reason", "looking at it")
+    assert home.json("status")["halt"] == "REDUCING"
+    seen = home.json("run", "show", slow)["bars"]
+    until(lambda: home.json("run", "show", slow)["bars"] > seen + 15, what="bars that only reduce")
+    home.kill("daemon")
+    home("halt", "--account", "alice", "--reason", "nobody answers")
+    latched = home.json("status")
+    assert (latched["halt"], [row["line"] is None for row in latched["halts"]]) == ("HALTED", [True, False])
+    assert_true(home.home)
+    home.start()
+    until(lambda: all(row["line"] for row in home.json("status")["halts"]), what="the latch in the ledger")
+    home("resume", "alice", "--reason", "looked at it")
+    home("halt", "--run", slow, "--kill", "--reason", "enough")
+    until(lambda: home.json("run", "show", slow)["state"] == "failed", what="the killed run's end")
+    home.stop()
+    log = assert_true(home.home)
+    outcomes = {log.outcome(intent)[0] for intent in log.decisions}
+    assert outcomes >= {"filled", "cancelled", "expired", "rejected", "risk_rejected"}
+    assert any(order.leg and order.outcome == "cancelled" for order in log.orders.values())
+    assert "nobody answers" in home("report") and "REDUCING x" in home("report")
 
 
 def _first(items: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:

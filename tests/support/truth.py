@@ -340,12 +340,14 @@ class _Check:
 
     def status(self) -> None:
         told, log = self._one("status"), self.log
-        # The latch may bind what no line says yet; then the status says so itself.
-        latched = [row for row in told["halts"] if row["line"] is None]
-        if not latched:
-            self._equal("status", told, {"halt": log.worst_halt()})
+        # The latch may bind what no line says yet, and then more strictly than the lines do.
+        latched = {self._scope(row): row["state"] for row in told["halts"] if row["line"] is None}
+        worst = max([log.worst_halt(), *latched.values()], key=SEVERITY.index)
+        self._equal("status", told, {"halt": worst})
         in_log = {row["line"]: row for row in told["halts"] if row["line"] is not None}
-        self._names("status halts", in_log, [] if latched else [row["seq"] for row in log.halts.values()])
+        self._names(
+            "status halts", in_log, [row["seq"] for scope, row in log.halts.items() if scope not in latched]
+        )
         for halt in log.halts.values():
             if halt["seq"] in in_log:
                 wanted = {"state": halt["state"], "by": halt["by"]}
@@ -358,6 +360,11 @@ class _Check:
         for name, run in log.runs.items():
             if name in runs:
                 self._equal(f"status {name}", runs[name], {"bars": run.bars, **_state(runs[name], run)})
+
+    def _scope(self, halt: Row) -> str:
+        """The key of a told halt's scope; an account is told by its owner's name."""
+        owners = {row["owner"].removeprefix("op:"): name for name, row in self.log.accounts.items()}
+        return str(owners.get(halt["name"], halt["name"]) if halt["scope"] == "account" else halt["name"])
 
     def runs(self) -> None:
         listed = self._items("run", "list", key="run")

@@ -67,10 +67,11 @@ def event_line(event: Event | None, width: int) -> Line:
 def audit_head(store: Store, found: Verification, now: float, width: int) -> list[Line]:
     """Head of the log, what this console checked itself, and the last full verification."""
     book, watch = store.book, store.watch
+    of = "" if book.root_size == book.size else f" of #{book.root_size - 1:,}"
     head = (
         Line("HEAD ", "title")
         .add(f"#{book.size - 1:,}", "strong")
-        .add(f"  root {digest(book.root or None)}  ")
+        .add(f"  root {digest(book.root or None)}{of}  ")
     )
     if watch.broken is not None:
         seq, why = watch.broken
