@@ -210,7 +210,7 @@ def read_book(
             origin=readers.origin(reader),
             runs=runs,
             pending=tuple(readers.plans(reader, "pending")),
-            decided=tuple(readers.rows(reader, _DECIDED, DECIDED)),
+            decided=tuple(outcomes.plans_decided(reader, DECIDED)),
             decisions=tuple(outcomes.decisions(reader, limit=DECISIONS, newest_first=True)),
             working=tuple(outcomes.orders(reader, working_only=True)),
             happened=happened(reader, mark, kept.told),
@@ -225,9 +225,6 @@ def read_book(
             candidate=_candidate(home, reader, interest.candidate),
             ledger_bytes=(home / readers.LEDGER).stat().st_size,
         )
-
-
-_DECIDED = "SELECT * FROM plan WHERE state != 'pending' ORDER BY decided_seq DESC LIMIT ?"
 
 
 def _run_view(reader: sqlite3.Connection, row: Row, halts: Sequence[Row], again: int) -> RunView:

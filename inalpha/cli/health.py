@@ -21,7 +21,7 @@ from inalpha.cli.checks import durable_disk, record
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_json, iso, plain, table
 from inalpha.client.newkeys import unsettled
 from inalpha.daemon.backupwatch import backups_of, born_s
 from inalpha.daemon.config import Bus, load_config
@@ -71,8 +71,8 @@ def status(ctx: click.Context, home_override: str | None, as_json: bool) -> None
         told = f"{waiver['run']} does without {waiver['rule']} until {waiver['expires_at']}"
         click.secho(f"waiver  {told}", fg="red")
     click.echo(f"audit   {audit_text(found['audit'])}")
-    columns = ("run", "state", "pid", "bars", "last_bar")
-    table([[run[name] for name in columns] for run in found["runs"]], columns)
+    columns = ("run", "state", "pid", "bars", "last_session")
+    table([[run[name] for name in columns] for run in found["runs"]], (*columns[:-1], "last_bar"))
 
 
 def read_status(home: Home) -> dict[str, Any]:
@@ -101,6 +101,7 @@ def read_status(home: Home) -> dict[str, Any]:
                 "pid": _alive(presence.runners.get(run["run"])) if presence else None,
                 "bars": run["bars"],
                 "last_bar": iso(run["last_close"]),
+                "last_session": bar_words(run["last_close"], run["timeframe"]),
             }
             for run in row["runs"]
         ],

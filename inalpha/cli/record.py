@@ -15,7 +15,7 @@ from inalpha.cli.client import reading
 from inalpha.cli.health import audit_text, halt_item, halt_text
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
 from inalpha.ledger import outcomes, readers
 from inalpha.ledger.halts import binding, standing
 from inalpha.ledger.happened import Notable, counted, happened
@@ -65,9 +65,15 @@ def decisions(
     if as_json:
         emit_items(items)
         return
+    _name_bars(items, rows)
     columns = ("bar_time", "run", "side", "quantity", "close", "outcome", "filled", "price", "plan", "order", "code",
                "reason")  # fmt: skip
     table([[item[name] for name in columns] for item in items], columns)
+
+
+def _name_bars(items: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    for item, row in zip(items, rows, strict=True):
+        item["bar_time"] = bar_words(row["close"], row["timeframe"])
 
 
 def _decision(reader: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:
@@ -154,6 +160,7 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
     """Open positions, by run, at their last close, and the orders that work."""
     home = home_of(ctx, home_override)
     items: list[dict[str, Any]] = []
+    marks: dict[str, str | None] = {}
     with reading(home) as reader, readers.snapshot(reader):
         only = readers.account(reader, account_name)["account"] if account_name else None
         working = [
@@ -163,6 +170,7 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
         ]
         for row in readers.runs(reader):
             money = run_money(reader, row["run"])
+            marks[row["run"]] = bar_words(row["last_close"], row["timeframe"])
             if row["position"] == "0" or (only and row["account"] != only):
                 continue
             items.append(
@@ -181,6 +189,8 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
     if as_json:
         emit_json({"items": items, "working": working})
         return
+    for item in items:
+        item["marked_at"] = marks[item["run"]]
     columns = ("symbol", "quantity", "average", "mark", "marked_at", "unrealised", "run", "run_state")
     table([[item[name] for name in columns] for item in items], columns)
     click.echo("\nworking orders" + ("" if working else ": none"))
@@ -268,7 +278,8 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
     with reading(home) as reader, readers.snapshot(reader):
         start = since_seq(reader, since, home)
         runs = [(row, run_money(reader, row["run"])) for row in readers.runs(reader)]
-        intents = [_decision(reader, row) for row in outcomes.decisions(reader, None, start)]
+        decided = outcomes.decisions(reader, None, start)
+        intents = [_decision(reader, row) for row in decided]
         halts = standing(reader, latch.read_rows(home.latch))
         found = happened(reader, start)
         alerts = readers.alerts(reader)
@@ -294,6 +305,7 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
              "happened": found.counts, "exceptions": told, "audit": audit}
         )  # fmt: skip
         return
+    _name_bars(intents, decided)
     click.echo(f"# Report\n\n{verdict}\n")
     lines = [item["text"] for item in told] + waiting
     click.echo(

@@ -18,7 +18,7 @@ from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
 from inalpha.cli.propose import flatten
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
@@ -281,10 +281,13 @@ def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
     """Every run, oldest first."""
     home = home_of(ctx, home_override)
     with reading(home) as reader:
-        items = [run_item(home, reader, row) for row in readers.runs(reader)]
+        rows = readers.runs(reader)
+        items = [run_item(home, reader, row) for row in rows]
     if as_json:
         emit_items(items)
         return
+    for item, row in zip(items, rows, strict=True):
+        item["last_bar"] = bar_words(row["last_close"], row["timeframe"])
     columns = ("run", "state", "reason", "symbol", "timeframe", "approval", "bars", "fills", "position", "equity",
                "last_bar", "error")  # fmt: skip
     for item in items:
@@ -301,10 +304,12 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
     """One run: state, money, isolation, last error."""
     home = home_of(ctx, home_override)
     with reading(home) as reader:
-        item = run_item(home, reader, readers.run(reader, name))
+        row = readers.run(reader, name)
+        item = run_item(home, reader, row)
     if as_json:
         emit_json(item)
         return
+    item["last_bar"] = bar_words(row["last_close"], row["timeframe"])
     for key, value in item.items():
         if key == "realised":  # the same as gross, under the name that scripts know
             continue

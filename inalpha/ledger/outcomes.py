@@ -104,6 +104,22 @@ def fills_of(reader: sqlite3.Connection, order: Row) -> Row:
     }
 
 
+def plans_decided(reader: sqlite3.Connection, limit: int) -> list[Row]:
+    """Decided plans, newest first; `came_of` is how the order of an executed one ended, None for the others."""
+    sql = (
+        "SELECT p.*, o.state AS order_state, o.filled, o.code AS order_code FROM plan p"
+        ' LEFT JOIN orders o ON o."order" = p."order" WHERE p.state != \'pending\''
+        " ORDER BY p.decided_seq DESC LIMIT ?"
+    )
+    return [row | {"came_of": _came_of(row)} for row in readers.rows(reader, sql, limit)]
+
+
+def _came_of(row: Row) -> str | None:
+    if row["order_state"] is None:
+        return None
+    return order_outcome(row["order_state"], row["filled"], row["order_code"])
+
+
 def order_counts(reader: sqlite3.Connection, run_name: str) -> dict[str, int]:
     """How many orders of a run, bracket legs included, ended how; those still at work too."""
     found: dict[str, int] = {}

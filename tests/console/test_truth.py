@@ -128,8 +128,11 @@ def plans_differ(rows: list[str], log: Log) -> list[str]:
     for name, plan in log.plans.items():
         row = row_of(rows, name, plan["side"].upper(), plan["symbol"])
         glyph = {"executed": "✓", "rejected": "✗", "expired": "○", "cancelled": "○"}.get(plan["state"])
+        order = log.orders.get(plan["order"] or "")
+        if order is not None and order.outcome not in ("filled", "working"):
+            glyph = WORDS.get(order.outcome, order.outcome)
         if glyph is not None and glyph not in row.partition("│")[0]:
-            found.append(f"{name}: {row.strip()}, the log says {plan['state']}")
+            found.append(f"{name}: {row.strip()}, the log says {plan['state']} {glyph}")
         if plan["state"] == "pending" and not re.search(r"\d\d:\d\d|EXPIRED", row):
             found.append(f"{name}: {row.strip()}, the log says pending")
     return found

@@ -10,7 +10,7 @@ from tui.commands import SCREENS, SHORT, TITLES, key_text, offered
 from tui.line import Line
 from tui.session import Session
 from tui.store import Store
-from tui.text import age, clock_text, moment, plain
+from tui.text import age, bar_moment, clock_text, plain
 
 WIDE = 100
 SEPARATOR = " │ "
@@ -28,13 +28,13 @@ class Feed:
 
 def feed_of(view: RunView, now_us: int) -> Feed:
     """A replay shows its market date, and `held` while it waits; a live feed its age, OLD past two bars."""
-    symbol, close = plain(view.row["symbol"], 10), view.row["last_close"]
+    symbol, close, frame = plain(view.row["symbol"], 10), view.row["last_close"], str(view.row["timeframe"])
     if close is None:
         return Feed(symbol, "no bar", "warn", 1e9)
     if view.is_held:
-        return Feed(symbol, f"held {moment(close, now_us)}", "warn", 2e8)
+        return Feed(symbol, f"held {bar_moment(close, frame, now_us)}", "warn", 2e8)
     if view.is_finite:
-        return Feed(symbol, moment(close, now_us), "", 0.0)
+        return Feed(symbol, bar_moment(close, frame, now_us), "", 0.0)
     lag = (now_us - close) / 1e6
     limit = 2 * TIMEFRAMES_NS.get(str(view.row["timeframe"]), DAY_NS) / 1e9 + 60
     if lag > limit:

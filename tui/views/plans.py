@@ -8,11 +8,12 @@ from typing import Any
 
 from inalpha.client.card import Figures, Measure
 from inalpha.model.states import HaltState
+from inalpha.model.timeframe import is_daily
 from tui.book import Book, PlanCard, Row
 from tui.charts import meter, spark
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
-from tui.text import MISSING, clock_text, digest, left, moment, number, plain, price
+from tui.text import MISSING, bar_moment, clock_text, digest, left, number, plain, price
 
 BELL_S = 60
 COLUMNS = (
@@ -24,6 +25,10 @@ _OUTCOME = {
     "expired": ("○", "dim"),
     "cancelled": ("○", "dim"),
 }
+
+_UNDONE = {
+    "cancelled": ("○", "warn"), "expired": ("○", "warn"), "rejected": ("✗", "bad"), "partially_filled": ("◑", "warn"),
+}  # fmt: skip
 
 
 def plan_rows(book: Book, now_us: int) -> list[TableRow]:
@@ -44,6 +49,8 @@ def plan_rows(book: Book, now_us: int) -> list[TableRow]:
     for row in book.decided:
         glyph, role = _OUTCOME.get(row["state"], ("·", "dim"))
         who = plain((row["decided_by"] or row["state"]).removeprefix("system:"), 12)
+        if row["came_of"] in _UNDONE:  # approved, yet its order ended without its fill
+            glyph, role, who = *_UNDONE[row["came_of"]], row["came_of"].replace("partially_filled", "partly")
         found.append(
             TableRow(row["plan"], _cells(row, Cell(f"{glyph} {who}", role), "dim"), row["decided_seq"] or 0)
         )
@@ -174,7 +181,8 @@ def _what(card: PlanCard, figures: Figures, is_open: bool) -> Line:
     what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 20)} ", "strong").add(
         kind
     )
-    what.add(f"   ≈ {number(figures.notional, 2)}   ")
+    if is_open or figures.is_measured or row["limit"]:  # else the estimate would move on with the price
+        what.add(f"   ≈ {number(figures.notional, 2)}   ")
     return what.add(f"{share_text(figures)} of account equity", "strong") if is_open else what
 
 
@@ -231,8 +239,11 @@ def _data(card: PlanCard, figures: Figures, now_us: int) -> list[Line]:
     view = card.run
     if view is None or view.money is None or not view.recent:
         return [line.add(MISSING, "bad")]
-    last = view.recent[-1]
-    line.add(f"{view.row['timeframe']} closed {moment(last.close_us, now_us)}  C {price(last.close)}  ")
+    last, frame = view.recent[-1], str(view.row["timeframe"])
+    line.add(
+        f"{frame} {'of' if is_daily(frame) else 'closed'} {bar_moment(last.close_us, frame, now_us)}"
+        f"  C {price(last.close)}  "
+    )
     line.add(spark([bar.close for bar in view.recent], 20), "accent")
     now = (
         _field("NOW")

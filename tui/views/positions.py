@@ -5,7 +5,7 @@ from __future__ import annotations
 from tui.book import Book, Row, RunView
 from tui.charts import meter
 from tui.line import Line
-from tui.text import moment, number, pad, percent, plain, price
+from tui.text import bar_moment, number, pad, percent, plain, price
 from tui.views.runs import gain_role, position_text
 
 
@@ -74,6 +74,8 @@ def _row(view: RunView, now_us: int) -> Line:
     line = Line(pad(plain(view.row["symbol"]), 12), "strong").add(
         f"{position_text(view):>10}{price(money.average):>12}"
     )
-    line.add(f"{price(money.close):>12}{moment(view.row['last_close'], now_us):>11}")
+    line.add(
+        f"{price(money.close):>12}{bar_moment(view.row['last_close'], view.row['timeframe'], now_us):>11}"
+    )
     line.add(f"{number(money.unrealised, 2, sign=True):>12}", gain_role(float(money.unrealised)))
     return line.add(f"  {view.name:9} ").add(str(view.row["state"]), "good" if view.is_live else "dim")

@@ -10,7 +10,7 @@ from tui.book import Book, Row, RunDetail, RunView
 from tui.charts import Candle, braille, candles, spark
 from tui.line import Line, beside
 from tui.rows import Cell, Column, TableRow
-from tui.text import age, bar_time, moment, number, plain, price
+from tui.text import age, bar_moment, bar_time, moment, number, plain, price
 from tui.views.decisions import OUTCOMES, why_of, word_of
 
 COLUMNS = (
@@ -57,7 +57,7 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
                     state_cell(view, silence_s),
                     Cell(f"{plain(row['symbol'], 14)} {row['timeframe']}", role),
                     Cell(number(row["bars"]), role),
-                    Cell(moment(row["last_close"], now_us), role),
+                    Cell(bar_moment(row["last_close"], row["timeframe"], now_us), role),
                     Cell(position_text(view), "bad" if view.differs else role),
                     Cell(number(equity, 0), role),
                     Cell(
@@ -147,7 +147,7 @@ def _header(view: RunView, now_us: int, width: int, silence_s: float | None) -> 
         f"  {view.halt.value}", "good" if view.halt is HaltState.ACTIVE else "bad"
     )
     line.add(f"  approval {row['approval']}", "dim")
-    return line.end(f"last bar {moment(row['last_close'], now_us)}", width, "dim")
+    return line.end(f"last bar {bar_moment(row['last_close'], row['timeframe'], now_us)}", width, "dim")
 
 
 def _worst_fall(values: Sequence[float]) -> float:
