@@ -14,7 +14,7 @@ from inalpha.audit.event import Event
 from inalpha.client.card import Card, Figures, read_card
 from inalpha.ledger import outcomes, readers
 from inalpha.ledger.halts import binding, standing
-from inalpha.ledger.happened import TOLD, Happened, LinesOf, happened, restarts
+from inalpha.ledger.happened import TOLD, Happened, LinesOf, deposited, happened, restarts
 from inalpha.ledger.runbook import ChartBar, RunMoney, account_equity, chart_bars, run_money
 from inalpha.model.errors import Refused
 from inalpha.model.latch import LatchRow
@@ -182,6 +182,7 @@ class Kept:
 
     told: LinesOf = field(default_factory=lambda: LinesOf(*TOLD))
     isolated: LinesOf = field(default_factory=lambda: LinesOf("run.isolated"))
+    deposits: LinesOf = field(default_factory=lambda: LinesOf("account.deposit"))
 
 
 def read_book(
@@ -196,6 +197,7 @@ def read_book(
     kept = kept or Kept()
     kept.told.since(reader, mark)
     kept.isolated.since(reader)
+    kept.deposits.since(reader)
     with readers.snapshot(reader):
         size, (covered, root) = readers.size(reader), readers.head(home, reader)
         halts = tuple(standing(reader, latched))
@@ -214,7 +216,7 @@ def read_book(
             decisions=tuple(outcomes.decisions(reader, limit=DECISIONS, newest_first=True)),
             working=tuple(outcomes.orders(reader, working_only=True)),
             happened=happened(reader, mark, kept.told),
-            accounts=tuple(_with_equity(reader, row) for row in readers.accounts(reader)),
+            accounts=tuple(_with_equity(reader, row, kept) for row in readers.accounts(reader)),
             candidates=tuple(reversed(readers.candidates(reader))),
             proposals=tuple(readers.proposals(reader, "open")),
             halts=halts,
@@ -242,8 +244,11 @@ def _run_view(reader: sqlite3.Connection, row: Row, halts: Sequence[Row], again:
     )
 
 
-def _with_equity(reader: sqlite3.Connection, row: Row) -> Row:
-    return row | {"equity": account_equity(reader, row["account"])}
+def _with_equity(reader: sqlite3.Connection, row: Row, kept: Kept) -> Row:
+    """gain: of the equity over all that was paid in, as a fraction."""
+    equity = Decimal(account_equity(reader, row["account"]))
+    paid_in = Decimal(row["opening"]) + Decimal(deposited(kept.deposits.since(reader), row["account"]))
+    return row | {"equity": f"{equity:f}", "gain": float(equity / paid_in) - 1 if paid_in else 0.0}
 
 
 def _card(

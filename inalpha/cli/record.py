@@ -18,7 +18,7 @@ from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
 from inalpha.ledger import outcomes, readers
 from inalpha.ledger.halts import binding, standing
-from inalpha.ledger.happened import Notable, counted, happened
+from inalpha.ledger.happened import LinesOf, Notable, counted, deposited, happened
 from inalpha.ledger.runbook import account_equity, run_money
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
@@ -257,6 +257,7 @@ def _show_account(ctx: click.Context, name: str | None, home_override: str | Non
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         found = readers.account(reader, name or readers.accounts(reader)[0]["account"])
+        found["deposited"] = deposited(LinesOf("account.deposit").since(reader), found["account"])
         found["equity"] = account_equity(reader, found["account"])
         halts = standing(reader, latch.read_rows(home.latch))
         found["halt"] = binding(halts, found["account"], None).value

@@ -12,7 +12,7 @@ from inalpha.audit.event import Event, read_event
 from inalpha.ledger import readers
 from inalpha.ledger.halts import author_of, scope_name
 from inalpha.ledger.outcomes import order_outcome
-from inalpha.model.money import e8_from_text
+from inalpha.model.money import e8_from_text, text_from_e8
 
 Row = dict[str, Any]
 
@@ -86,6 +86,11 @@ class LinesOf:
             self._found += [event for event in events if event.kind in self._kinds]
             self._at = size - 1
         return self._found
+
+
+def deposited(deposits: list[Event], account: str) -> str:
+    """What came into an account after its opening: no gain of anybody's trading."""
+    return text_from_e8(sum(e8_from_text(e.data["amount"]) for e in deposits if e.data["account"] == account))
 
 
 def restarts(isolated: list[Event]) -> dict[str, int]:

@@ -178,3 +178,16 @@ async def test_a_kill_that_the_daemon_answered_does_not_claim_to_go_without_it(s
         told = await _halted(stage, pilot, "f10", "K")
     assert "the daemon answered" in told and "binds without the daemon" not in told
     assert "LATCHED before it was asked" in told
+
+
+async def test_a_deposit_is_no_gain(stage: Stage) -> None:
+    app = stage.app()
+    async with app.run_test(size=WIDE) as pilot:
+        await pilot.press("3")
+        before = app.store.book.accounts[0]["gain"]
+        stage.story.gated("account.deposit", {"account": ACCOUNT, "amount": "100000"})
+        app.pulse()
+        await pilot.pause()
+        row = app.store.book.accounts[0]
+        assert float(row["equity"]) > 199_000 and abs(row["gain"] - before / 2) < 1e-6
+        assert "+0.00%" in shown(app) or " 0.00%" in shown(app)

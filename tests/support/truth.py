@@ -121,10 +121,17 @@ class Log:
 
     def _account_open(self, d: Row, line: Row) -> None:
         cash = Decimal(d["cash"])
-        self.accounts[d["account"]] = {"owner": d["owner"], "opening": cash, "cash": cash, "fees": Decimal(0)}
+        made = {
+            "owner": d["owner"],
+            "opening": cash,
+            "cash": cash,
+            "fees": Decimal(0),
+            "deposited": Decimal(0),
+        }
+        self.accounts[d["account"]] = made
 
     def _account_deposit(self, d: Row, line: Row) -> None:
-        for name in ("cash", "opening"):
+        for name in ("cash", "deposited"):
             self.accounts[d["account"]][name] += Decimal(d["amount"])
 
     def _run_start(self, d: Row, line: Row) -> None:
@@ -482,12 +489,8 @@ class _Check:
                 run.mandate["account"] == name and run.state in ("starting", "running")
                 for run in self.log.runs.values()
             )
-            wanted = {
-                "owner": account["owner"],
-                "cash": account["cash"],
-                "fees": account["fees"],
-                "live_runs": live,
-            }
+            wanted = {name: account[name] for name in ("owner", "opening", "deposited", "cash", "fees")}
+            wanted["live_runs"] = live
             self._equal(f"account {name}", told, wanted)
 
     def report(self) -> None:

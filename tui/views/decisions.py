@@ -82,10 +82,10 @@ def headline(book: Book, session: Session, now_us: int, width: int) -> list[Line
     line.add(f"   {parts or 'nothing happened'}")
     money = Line()
     for row in book.accounts:
-        gain = float(row["equity"]) / float(row["opening"]) - 1
+        gain = row["gain"]
         told = f"{number(gain * 100, 2, sign=True)}%"
         money.add(f"{plain(row['owner'], 16)} equity ").add(number(row["equity"], 0), "strong")
-        money.add(f" {told} since opening   ", "good" if gain > 0 else "bad" if gain < 0 else "")
+        money.add(f" {told} on what was paid in   ", "good" if gain > 0 else "bad" if gain < 0 else "")
     found = troubles(book)
     if found:
         money.add(f"! {plain(found[0])}", "warn").add(

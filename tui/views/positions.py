@@ -24,7 +24,7 @@ def _account(
 ) -> list[Line]:
     holding = [view for view in views if view.money is not None and float(view.row["position"])]
     gross = sum(abs(_value(view)) for view in holding)
-    gain = float(account["equity"]) / float(account["opening"]) - 1
+    gain = float(account["gain"])
     head = (
         Line(f"{plain(account['owner'], 20)}  ", "strong")
         .add("equity ")
