@@ -14,7 +14,6 @@ from textual.binding import Binding, BindingType
 
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
-from inalpha.model.states import HaltState
 from tui import acts
 from tui.acts import Said
 from tui.book import Interest
@@ -31,7 +30,7 @@ from tui.store import Store
 from tui.text import number, plain
 from tui.theme import NAMES, STYLES, first_theme, themes
 from tui.verifying import Verification, run_verify
-from tui.views.plans import BELL_S, why_locked
+from tui.views.plans import BELL_S, why_halted, why_locked
 from tui.widgets.paint import Paint
 
 SAID_S = 8.0
@@ -67,6 +66,7 @@ class ConsoleApp(App[None]):
         self.home, self.clock, self.live = home, clock or Clock(), live
         self.session = Session(home, view=view, mono=self.clock.mono, operator=operator)
         self.store = Store(home, self.clock, self._store_changed)
+        self.store.mark = self.session.mark.get("seq", -1)
         self.link: Sender = link or Link(self.store)
         self.verification = Verification()
         self.said_of: dict[str, Said] = {}
@@ -211,9 +211,8 @@ class ConsoleApp(App[None]):
             why = why_locked(card, self.clock.wall_us())
             if why and (command.id == "plan.approve" or card.row["state"] != "pending"):
                 return why
-            halt = card.run.halt if card.run else HaltState.ACTIVE
-            if command.id == "plan.approve" and halt is not HaltState.ACTIVE:
-                return f"{card.row['run']} is {halt.value}"
+            if command.id == "plan.approve" and (why := why_halted(card)):
+                return why
         return ""
 
     def command(self, name: str) -> None:
@@ -260,6 +259,7 @@ class ConsoleApp(App[None]):
 
     def do_read_all(self) -> None:
         self.session.mark = {"seq": self.store.book.size - 1, "ts": self.clock.wall_us()}
+        self.store.mark_read(self.store.book.size - 1)
         self.session.leave(self.store.book.size, self.clock.wall_us())
         self.say("everything up to now counts as read", "dim")
 

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from inalpha.audit.event import Event
-from inalpha.execution.plans import plan_digest
-from inalpha.ledger import readers
+from inalpha.client.card import Card, Figures, read_card
+from inalpha.ledger import outcomes, readers
+from inalpha.ledger.halts import binding, standing
+from inalpha.ledger.happened import TOLD, Happened, LinesOf, deposited, happened, restarts
 from inalpha.ledger.runbook import ChartBar, RunMoney, account_equity, chart_bars, run_money
-from inalpha.model.errors import InalphaError
+from inalpha.model.errors import Refused
+from inalpha.model.latch import LatchRow
 from inalpha.model.states import HaltState
 
 Row = dict[str, Any]
 DECIDED, DECISIONS, LINES, CHART = 300, 5000, 400, 400
 SPARK_BARS = 24
-_CLOSE = "SELECT input FROM journal WHERE run = ? AND bar = ? AND kind = 'bar'"
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with its money and its last closes. waivers: every rule it was let off, with its end."""
+    """A run with its money and its last closes. halt: what binds it, by ledger and latch.
+
+    waivers: every rule it was let off, with its end. restarts: how often its runner was started again.
+    """
 
     row: Row
     money: RunMoney | None
@@ -34,6 +39,7 @@ class RunView:
     pending: int
     error: str
     waivers: tuple[Row, ...] = ()
+    restarts: int = 0
 
     def waived(self, now_us: int) -> tuple[Row, ...]:
         """The waivers in force."""
@@ -42,6 +48,11 @@ class RunView:
     @property
     def name(self) -> str:
         return str(self.row["run"])
+
+    @property
+    def differs(self) -> bool:
+        """The fills of the log add up to another position than the run's own book holds."""
+        return self.money is not None and Decimal(self.money.position) != Decimal(self.row["position"])
 
     @property
     def is_live(self) -> bool:
@@ -60,18 +71,32 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class PlanCard:
-    """All that a person decides by. recomputed: the digest as computed here from the stored body."""
+    """The card that `plan show` prints too, with its run as the screens show it, at one head."""
 
-    row: Row
-    body: Row
-    recomputed: str
-    rationale: str | None
-    candidate: Row | None
+    card: Card
     run: RunView | None
-    plan_close: str | None
-    rules: Mapping[str, Any]
     size: int
     root: str
+
+    @property
+    def row(self) -> Row:
+        return self.card.row
+
+    @property
+    def figures(self) -> Figures:
+        return self.card.figures
+
+    @property
+    def recomputed(self) -> str:
+        return self.card.recomputed
+
+    @property
+    def rationale(self) -> str | None:
+        return self.card.rationale
+
+    @property
+    def candidate(self) -> Row | None:
+        return self.card.candidate
 
     @property
     def name(self) -> str:
@@ -92,7 +117,7 @@ class RunDetail:
     view: RunView
     bars: tuple[ChartBar, ...]
     decisions: tuple[Row, ...]
-    fills: tuple[Row, ...]
+    orders: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +131,19 @@ class CandidateDetail:
 
 @dataclass(frozen=True)
 class Book:
-    """What the ledger said at one head. Newest first, except runs and pending plans."""
+    """What the ledger said at one head. Newest first, except runs and pending plans; halts worst first."""
 
     size: int = 0
     root: str = ""
+    root_size: int = 0
     epoch: int = 0
     origin: str = ""
     runs: tuple[RunView, ...] = ()
     pending: tuple[Row, ...] = ()
     decided: tuple[Row, ...] = ()
     decisions: tuple[Row, ...] = ()
-    fills: Mapping[str, Row] = field(default_factory=dict)
+    working: tuple[Row, ...] = ()
+    happened: Happened = field(default_factory=Happened)
     accounts: tuple[Row, ...] = ()
     candidates: tuple[Row, ...] = ()
     proposals: tuple[Row, ...] = ()
@@ -136,8 +163,8 @@ class Book:
         return tuple(view for view in self.runs if view.is_live)
 
     def halt(self) -> Row | None:
-        """The worst halt in force."""
-        return max(self.halts, key=lambda row: HaltState(row["state"]).severity, default=None)
+        """The worst halt in force, of any scope."""
+        return self.halts[0] if self.halts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,30 +176,50 @@ class Interest:
     candidate: str | None = None
 
 
-def read_book(home: Path, reader: sqlite3.Connection, interest: Interest) -> Book:
-    """Everything at one head. Raises sqlite3.Error or InalphaError."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Lines that one console has found already, so that no reading looks through the whole log again."""
+
+    told: LinesOf = field(default_factory=lambda: LinesOf(*TOLD))
+    isolated: LinesOf = field(default_factory=lambda: LinesOf("run.isolated"))
+    deposits: LinesOf = field(default_factory=lambda: LinesOf("account.deposit"))
+
+
+def read_book(
+    home: Path,
+    reader: sqlite3.Connection,
+    interest: Interest,
+    latched: Sequence[LatchRow] = (),
+    mark: int = -1,
+    kept: Kept | None = None,
+) -> Book:
+    """Everything at one head. mark: the line after which things happened. Raises sqlite3.Error or InalphaError."""
+    kept = kept or Kept()
+    kept.told.since(reader, mark)
+    kept.isolated.since(reader)
+    kept.deposits.since(reader)
     with readers.snapshot(reader):
-        size, root = readers.head(home, reader)
-        runs = tuple(_run_view(reader, row) for row in readers.runs(reader))
+        size, (covered, root) = readers.size(reader), readers.head(home, reader)
+        halts = tuple(standing(reader, latched))
+        again = restarts(kept.isolated.since(reader))
+        runs = tuple(_run_view(reader, row, halts, again.get(row["run"], 0)) for row in readers.runs(reader))
         by_name = {view.name: view for view in runs}
-        decisions = readers.with_words(reader, readers.rows(reader, _DECISIONS, DECISIONS))
         return Book(
             size=size,
             root=root,
+            root_size=covered,
             epoch=readers.epoch(reader),
             origin=readers.origin(reader),
             runs=runs,
             pending=tuple(readers.plans(reader, "pending")),
-            decided=tuple(readers.rows(reader, _DECIDED, DECIDED)),
-            decisions=tuple(_decided(row) for row in decisions),
-            fills={
-                row["plan"]: row
-                for row in readers.with_words(reader, readers.rows(reader, _FILLS, DECISIONS))
-            },
-            accounts=tuple(_with_equity(reader, row) for row in readers.accounts(reader)),
+            decided=tuple(outcomes.plans_decided(reader, DECIDED)),
+            decisions=tuple(outcomes.decisions(reader, limit=DECISIONS, newest_first=True)),
+            working=tuple(outcomes.orders(reader, working_only=True)),
+            happened=happened(reader, mark, kept.told),
+            accounts=tuple(_with_equity(reader, row, kept) for row in readers.accounts(reader)),
             candidates=tuple(reversed(readers.candidates(reader))),
             proposals=tuple(readers.proposals(reader, "open")),
-            halts=tuple(readers.halts(reader)),
+            halts=halts,
             alerts=tuple(readers.alerts(reader)),
             lines=tuple(reversed(list(readers.lines(reader, max(size - LINES, 0))))),
             card=_card(home, reader, interest.plan, by_name, size, root),
@@ -182,45 +229,26 @@ def read_book(home: Path, reader: sqlite3.Connection, interest: Interest) -> Boo
         )
 
 
-_DECIDED = "SELECT * FROM plan WHERE state != 'pending' ORDER BY decided_seq DESC LIMIT ?"
-_FILLS = "SELECT f.*, t.reason, t.time_us FROM fill f LEFT JOIN fill_detail t ON t.fill = f.fill ORDER BY f.seq DESC LIMIT ?"  # fmt: skip  # noqa: E501
-_DECISIONS = (
-    'SELECT d.*, e.side, e.quantity, e.reason, e.refusals, s.close, p.state AS plan_state, p."order",'
-    " p.decided_by, r.symbol, r.timeframe FROM decision d LEFT JOIN decision_detail e ON e.intent = d.intent"
-    " LEFT JOIN step s ON s.run = d.run AND s.bar = d.bar LEFT JOIN plan p ON p.plan = d.plan"
-    " LEFT JOIN run r ON r.run = d.run ORDER BY d.seq DESC LIMIT ?"
-)
-
-
-def outcome_of(row: Row, has_fill: bool) -> str:
-    """What became of an intent, once its plan was decided."""
-    outcome, plan = str(row["outcome"]), row["plan_state"]
-    if plan is not None and outcome in ("working", "pending"):
-        return ("filled" if has_fill else "working") if plan == "executed" else str(plan)
-    return "refused" if outcome == "risk_rejected" else outcome
-
-
-def _decided(row: Row) -> Row:
-    refusals = json.loads(row["refusals"] or "[]")
-    return row | {"told": refusals[0]["message"] if refusals else row["reason"], "refusals": refusals}
-
-
-def _run_view(reader: sqlite3.Connection, row: Row) -> RunView:
+def _run_view(reader: sqlite3.Connection, row: Row, halts: Sequence[Row], again: int) -> RunView:
     errors = readers.run_errors(reader, row["run"], 1)
     waiting = "SELECT count(*) FROM plan WHERE state = 'pending' AND run = ?"
     return RunView(
         row,
         run_money(reader, row["run"]),
         tuple(chart_bars(reader, row["run"], SPARK_BARS)),
-        readers.halt_of(reader, row["account"], row["run"]),
+        binding(halts, row["account"], row["run"]),
         int(reader.execute(waiting, (row["run"],)).fetchone()[0]),
         f"{errors[0]['code']}: {errors[0]['text']}" if errors else "",
         tuple(readers.waivers(reader, 0, row["run"])),
+        again,
     )
 
 
-def _with_equity(reader: sqlite3.Connection, row: Row) -> Row:
-    return row | {"equity": account_equity(reader, row["account"])}
+def _with_equity(reader: sqlite3.Connection, row: Row, kept: Kept) -> Row:
+    """gain: of the equity over all that was paid in, as a fraction."""
+    equity = Decimal(account_equity(reader, row["account"]))
+    paid_in = Decimal(row["opening"]) + Decimal(deposited(kept.deposits.since(reader), row["account"]))
+    return row | {"equity": f"{equity:f}", "gain": float(equity / paid_in) - 1 if paid_in else 0.0}
 
 
 def _card(
@@ -231,48 +259,13 @@ def _card(
     size: int,
     root: str,
 ) -> PlanCard | None:
-    found = readers.one(reader, "SELECT * FROM plan WHERE plan = ?", name) if name else None
-    if found is None:
-        return None
-    body: Row = json.loads(found["body"])
-    run = runs.get(found["run"] or "")
-    risk = readers.rows(reader, "SELECT * FROM risk_check WHERE plan = ? ORDER BY seq", name)
-    candidate = None
-    if run is not None and found["intent"] is not None:
-        candidate = readers.one(reader, "SELECT * FROM candidate WHERE sha256 = ?", run.row["sha256"])
-    return PlanCard(
-        row=found | {"risk": risk},
-        body=body,
-        recomputed=plan_digest(body),
-        rationale=readers.read_text(home, body.get("rationale_commit")),
-        candidate=candidate,
-        run=run,
-        plan_close=_plan_close(reader, found),
-        rules=_rules(home, risk[-1]["rules_sha256"] if risk else None),
-        size=size,
-        root=root,
-    )
-
-
-def _plan_close(reader: sqlite3.Connection, row: Row) -> str | None:
-    """The close of the bar on which the plan was made."""
-    run, _, rest = str(row["intent"] or "").partition(":")
-    bar = rest.partition(":")[0]
-    found = reader.execute(_CLOSE, (run, int(bar))).fetchone() if bar.isdigit() else None
-    header = reader.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
-    if found is None or header is None:
-        return None
-    ticks, tick = json.loads(found[0])["bar"][5], json.loads(header[0])["instrument"]["tick_e8"]
-    return f"{Decimal(ticks) * Decimal(tick) / 10**8:f}"
-
-
-def _rules(home: Path, sha256: str | None) -> Mapping[str, Any]:
     try:
-        data = readers.read_blob(home, sha256) if sha256 else None
-        controls = json.loads(data)["controls"] if data else {}
-    except (ValueError, KeyError, TypeError, InalphaError):
-        return {}
-    return controls if isinstance(controls, dict) else {}
+        card = read_card(home, reader, name) if name else None
+    except Refused:
+        card = None
+    if card is None:
+        return None
+    return PlanCard(card, runs.get(card.row["run"] or ""), size, root)
 
 
 def _detail(reader: sqlite3.Connection, view: RunView | None) -> RunDetail | None:
@@ -281,8 +274,8 @@ def _detail(reader: sqlite3.Connection, view: RunView | None) -> RunDetail | Non
     return RunDetail(
         view,
         tuple(chart_bars(reader, view.name, CHART)),
-        tuple(reversed([_decided(row) for row in readers.decisions(reader, view.name)])),
-        tuple(readers.fills(reader, view.name)),
+        tuple(outcomes.decisions(reader, view.name, newest_first=True)),
+        outcomes.order_counts(reader, view.name),
     )
 
 

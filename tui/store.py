@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from inalpha.client.presence import Presence, find
+from inalpha.client.presence import STARTING, STOPPING, Presence, find
 from inalpha.ledger import readers
+from inalpha.model import latch
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
-from tui.book import Book, Interest, read_book
+from tui.book import Book, Interest, Kept, read_book
 from tui.checking import LineWatch
 from tui.clock import Clock
 
@@ -25,6 +26,8 @@ class Daemon(Enum):
     """State of the daemon as this console sees it: glyph, word, role."""
 
     CONNECTING = ("◐", "asking", "warn")
+    STARTING = ("◐", "starting", "warn")
+    STOPPING = ("◐", "stopping", "warn")
     LIVE = ("●", "", "good")
     LATE = ("◐", "late", "warn")
     HUNG = ("○", "hung", "bad")
@@ -69,6 +72,10 @@ class Store:
         self.beat_at: float | None = None
         self.said_goodbye = False
         self.wanted = 0
+        self.mark = -1
+        self.latched: list[latch.LatchRow] = []
+        self._kept = Kept()
+        self._read_mark = -1
         self._waiting: tuple[float, int] | None = None
         self._interest = Interest()
         self._bell = threading.Event()
@@ -122,8 +129,9 @@ class Store:
             if self._reader is None:
                 self._reader = readers.open_reader(self.home.root)
             self.presence = find(self.home)
-            interest = self._interest
-            self.book = read_book(self.home.root, self._reader, interest)
+            interest, mark = self._interest, self.mark
+            self.latched, self._read_mark = latch.read_rows(self.home.latch), mark
+            self.book = read_book(self.home.root, self._reader, interest, self.latched, mark, self._kept)
             self.watch.advance(self._reader)
             self.problem = ""
             self.read_at = self.clock.mono()
@@ -151,7 +159,7 @@ class Store:
     def _run(self) -> None:
         seen, interest = -1, self._interest
         while not self._stop.is_set():
-            if self._head() != seen or interest != self._interest:
+            if self._head() != seen or interest != self._interest or self._has_turned():
                 interest = self._interest
                 self.read()
                 seen = self.book.size
@@ -167,6 +175,15 @@ class Store:
             self._stop.wait(0.0 if more else LEAST_S)
         self.close_reader()
 
+    def _has_turned(self) -> bool:
+        """The mark moved, or the latch, which binds before and without any line."""
+        return self.mark != self._read_mark or latch.read_rows(self.home.latch) != self.latched
+
+    def mark_read(self, seq: int) -> None:
+        """Everything up to this line counts as read."""
+        self.mark = seq
+        self._bell.set()
+
     def _head(self) -> int:
         try:
             return readers.size(self._reader) if self._reader is not None else -2
@@ -180,8 +197,10 @@ class Store:
         return self.clock.mono() - (self.began if self.beat_at is None else self.beat_at)
 
     def daemon(self) -> Daemon:
-        """By beats alone; the process only tells hung from gone."""
+        """By beats; the process tells hung from gone, and says itself that it starts or stops."""
         age = self.beat_age
+        if self.presence is not None and self.presence.state in (STARTING, STOPPING):
+            return Daemon.STARTING if self.presence.state == STARTING else Daemon.STOPPING
         if self.said_goodbye or (self.presence is None and (self.beat_at is None or age > LATE_S)):
             return Daemon.GONE
         if self.beat_at is None:
@@ -189,6 +208,16 @@ class Store:
         if age < LATE_S:
             return Daemon.LIVE
         return Daemon.LATE if age <= GONE_S else Daemon.HUNG
+
+    @property
+    def silence_s(self) -> float | None:
+        """Seconds since the last beat, else the last line, of a daemon that is gone or hung; None while it lives."""
+        if self.daemon() not in (Daemon.GONE, Daemon.HUNG):
+            return None
+        if self.beat_at is not None:
+            return self.beat_age
+        lines = self.book.lines
+        return (self.clock.wall_us() - lines[0].ts) / 1e6 if lines else self.beat_age
 
     def behind(self) -> int:
         """Lines that the daemon has and this console has not read, once one of them has waited too long.
@@ -216,6 +245,8 @@ class Store:
             )
         if state is Daemon.CONNECTING:
             return "asking daemon"
+        if state in (Daemon.STARTING, Daemon.STOPPING):
+            return f"daemon {state.word}"
         if not self.bus.is_up:
             return "bus down"
         if self.watch.broken is not None:

@@ -8,6 +8,8 @@ from decimal import Decimal, InvalidOperation
 
 from rich.cells import cell_len
 
+from inalpha.model.timeframe import is_daily, session_us
+
 MISSING = "missing"
 MAX_COMBINING = 2
 MINUS = "-"
@@ -146,11 +148,20 @@ def moment(us: int | None, now_us: int) -> str:
 
 
 def bar_time(us: int | None, timeframe: str = "") -> str:
-    """When a bar closed: with the date, and the time of day where bars are shorter than a day."""
-    found = when(us)
+    """When a bar closed, with the time of day; a bar of a day or longer by the date of its session."""
+    found = None if us is None else when(session_us(us, timeframe))
     if found is None:
         return "-"
-    return found.strftime("%d %b %y" if timeframe.endswith(("d", "w")) else "%d %b %H:%MZ")
+    return found.strftime("%d %b %y" if is_daily(timeframe) else "%d %b %H:%MZ")
+
+
+def bar_moment(us: int | None, timeframe: str, now_us: int) -> str:
+    """A bar's close as `moment` tells it; a bar of a day or longer by the date of its session."""
+    if us is None or not is_daily(timeframe):
+        return moment(us, now_us)
+    found, now = when(session_us(us, timeframe)), when(now_us)
+    assert found is not None and now is not None
+    return found.strftime("%d %b" if found.year == now.year else "%d %b %y")
 
 
 def digest(text: str | None) -> str:

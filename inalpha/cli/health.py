@@ -21,12 +21,13 @@ from inalpha.cli.checks import durable_disk, record
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json, iso, table
+from inalpha.cli.output import bar_words, emit_json, iso, plain, table
 from inalpha.client.newkeys import unsettled
 from inalpha.daemon.backupwatch import backups_of, born_s
 from inalpha.daemon.config import Bus, load_config
 from inalpha.daemon.presence import find, start_ticks
 from inalpha.ledger import readers
+from inalpha.ledger.halts import standing, worst
 from inalpha.ledger.leftovers import leftovers
 from inalpha.model import latch
 from inalpha.model.errors import (
@@ -62,13 +63,16 @@ def status(ctx: click.Context, home_override: str | None, as_json: bool) -> None
         where = "remote" if host["is_remote"] else f"pid {host['pid'] or '-'}"
         beat = f"beat {host['beat_age_s']:.1f} s ago" if host["is_up"] else "silent"
         click.echo(f"host    {host['name']}  {where}  {host['level'] or 'not measured'}  {beat}")
-    click.echo(f"halt    {found['halt']}")
+    if not found["halts"]:
+        click.echo(f"halt    {found['halt']}")
+    for halt in found["halts"]:
+        click.secho(f"halt    {halt_text(halt)}", fg="red")
     for waiver in found["waivers"]:
         told = f"{waiver['run']} does without {waiver['rule']} until {waiver['expires_at']}"
         click.secho(f"waiver  {told}", fg="red")
-    click.echo(f"audit   {found['audit']['size']} lines, root {found['audit']['root']}")
-    columns = ("run", "state", "pid", "bars", "last_bar")
-    table([[run[name] for name in columns] for run in found["runs"]], columns)
+    click.echo(f"audit   {audit_text(found['audit'])}")
+    columns = ("run", "state", "pid", "bars", "last_session")
+    table([[run[name] for name in columns] for run in found["runs"]], (*columns[:-1], "last_bar"))
 
 
 def read_status(home: Home) -> dict[str, Any]:
@@ -77,8 +81,7 @@ def read_status(home: Home) -> dict[str, Any]:
     with reading(home) as reader:
         row = readers.status(home.root, reader)
         waived = readers.waivers(reader, time.time_ns() // 1000)
-    states = {entry.state for entry in latch.read_rows(home.latch)}
-    worst = max([row["halt"], *(state.value for state in states)], key=_severity)
+        halts = standing(reader, latch.read_rows(home.latch))
     return {
         "home": str(home.root),
         "daemon": {
@@ -98,26 +101,52 @@ def read_status(home: Home) -> dict[str, Any]:
                 "pid": _alive(presence.runners.get(run["run"])) if presence else None,
                 "bars": run["bars"],
                 "last_bar": iso(run["last_close"]),
+                "last_session": bar_words(run["last_close"], run["timeframe"]),
             }
             for run in row["runs"]
         ],
         "waivers": [
             {"run": item["run"], "rule": item["rule"], "expires_at": iso(item["expires"])} for item in waived
         ],
-        "halt": worst,
+        "halt": worst(halts).value,
+        "halts": [halt_item(row) for row in halts],
         "pending": row["plans"]["pending"],
         "audit": row["audit"],
     }
+
+
+def audit_text(audit: dict[str, Any]) -> str:
+    """`477 lines, root 9f…`; where the root covers fewer lines, how many."""
+    of = "" if audit["root_size"] == audit["size"] else f" of the first {audit['root_size']}"
+    return f"{audit['size']} lines, root{of} {audit['root']}"
+
+
+def halt_item(row: dict[str, Any]) -> dict[str, Any]:
+    """One standing halt as JSON; line is None while only the latch file says it."""
+    return {
+        "scope": row["scope"],
+        "name": row["name"],
+        "state": row["state"],
+        "by": row["by"],
+        "reason": row["reason"],
+        "at": iso(row["ts"]),
+        "line": row["seq"],
+    }
+
+
+def halt_text(item: dict[str, Any]) -> str:
+    """The same in words, for `status` and `report`."""
+    where = f"line {item['line']}" if item["line"] is not None else "in the latch file alone"
+    reason = f": {item['reason']}" if item["reason"] else ""
+    return plain(
+        f"{item['state']} {item['name']} by {item['by']}, {item['at'] or 'unknown time'}, {where}{reason}"
+    )
 
 
 def _host(host: dict[str, Any]) -> dict[str, Any]:
     beat_us, shown = host.get("beat_us"), {k: v for k, v in host.items() if k != "beat_us"}
     age_s = round(max(0.0, time.time() - beat_us / 1e6), 1) if isinstance(beat_us, int) else None
     return {**shown, "pid": _alive(host.get("pid")), "beat_age_s": age_s}
-
-
-def _severity(state: str) -> int:
-    return ("ACTIVE", "REDUCING", "HALTED", "KILLED").index(state)
 
 
 def _alive(pid: object) -> int | None:

@@ -12,6 +12,7 @@ import click
 
 from inalpha.execution.rationale import HIDING
 from inalpha.model.errors import InalphaError
+from inalpha.model.timeframe import is_daily, session_us
 
 SCHEMA = 1
 
@@ -38,6 +39,13 @@ def iso(microseconds: int | None) -> str | None:
     return when.isoformat(timespec="seconds" if microseconds % 1_000_000 == 0 else "microseconds").replace(
         "+00:00", "Z"
     )
+
+
+def bar_words(close_us: int | None, timeframe: str) -> str | None:
+    """A bar as a person calls it: by its close, or from a day on by the date of its session."""
+    if close_us is None or not is_daily(timeframe):
+        return iso(close_us)
+    return (iso(session_us(close_us, timeframe)) or "")[:10]
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:

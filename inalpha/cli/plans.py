@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -12,8 +13,8 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
 from inalpha.cli.output import emit_items, emit_json, iso, plain, table
 from inalpha.cli.propose import approve_plan, book_for, propose
+from inalpha.client.card import read_card
 from inalpha.daemon.presence import require
-from inalpha.execution.plans import plan_digest
 from inalpha.execution.proposed import Target
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_USAGE, InalphaError, IntegrityError
@@ -140,27 +141,66 @@ def create(
 def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool) -> None:
     """The card that a person decides by."""
     home = home_of(ctx, home_override)
-    with reading(home) as reader:
-        card = readers.plan_card(home.root, reader, name)
-    body = json.loads(card["body"])
-    same = plan_digest(body) == card["digest"]
+    with reading(home) as reader, readers.snapshot(reader):
+        card = read_card(home.root, reader, name)
+    row, figures = card.row, card.figures
+    same, is_open = card.recomputed == row["digest"], row["state"] == "pending"
     if as_json:
-        emit_json({**plan_item(card), "body": body, "rationale": card["rationale"], "risk": card["risk"],
-                   "recomputed": same})  # fmt: skip
+        told = {name: _text(value) for name, value in asdict(figures).items() if name != "measures"}
+        measures = [
+            {"name": m.name, "measured": _text(m.measured), "limit": _text(m.limit), "unit": m.unit}
+            for m in figures.measures
+        ]
+        emit_json({**plan_item(row), "body": card.body, "rationale": card.rationale, "risk": row["risk"],
+                   "recomputed": same, "figures": {**told, "share_pct": _text(figures.share_pct)} if is_open else None,
+                   "measures": measures if is_open else [],
+                   "orders": [_order_item(order) for order in card.orders]})  # fmt: skip
         return
-    click.echo(f"{name}  {card['state'].upper()}  expires {iso(card['expires'])}")
-    price = f"limit {card['limit']}" if card["limit"] else card["type"]
+    click.echo(f"{name}  {row['state'].upper()}  expires {iso(row['expires'])}")
+    price = f"limit {row['limit']}" if row["limit"] else row["type"]
     click.echo(
-        f"  {card['side'].upper()} {card['quantity']} {plain(card['symbol'])} {price}  held {card['held']}"
+        f"  {row['side'].upper()} {row['quantity']} {plain(row['symbol'])} {price}"
+        + (f"  held {_text(figures.before)}" if is_open else "")
     )
-    click.echo(f"  why   “{plain(card['rationale'] or 'missing')}”")
-    click.echo(f"  from  {_proposer(card)}, created {iso(card['created_ts'])}")
-    for check in card["risk"]:
-        told = f"{check['rule']} {check['measured']} / {check['limit']}" if check["rule"] else ""
-        click.echo(f"  risk  {check['result']} {told}".rstrip())
-    click.echo(f"  sign  {card['digest']}  {'recomputed ✓' if same else 'DIFFERS from its body'}")
-    if card["decided_by"]:
-        click.echo(f"  done  {card['decided_by']} {iso(card['decided_ts'])} {card['code'] or ''}".rstrip())
+    if is_open:
+        how = "measured by risk" if figures.is_measured else f"estimate at {_text(figures.reference)}"
+        click.echo(
+            f"  worth {_text(figures.notional)}, {_text(figures.share_pct)} % of the account's equity "
+            f"{_text(figures.equity)} ({how})"
+        )
+        click.echo(
+            f"  moves position {_text(figures.before)} → {_text(figures.after)}, "
+            f"run's cash {_text(figures.cash_before)} → {_text(figures.cash_after)}"
+        )
+    click.echo(f"  why   “{plain(card.rationale or 'missing')}”")
+    click.echo(f"  from  {_proposer(row)}, created {iso(row['created_ts'])}")
+    for check in row["risk"]:
+        of = check["rule"] or ("worth" if check["measured"] else "")
+        measured = f" {check['measured']} / {check['limit']}" if check["measured"] else ""
+        click.echo(f"  risk  {check['result']} {of}{measured}".rstrip())
+    for m in figures.measures if is_open else ():
+        near = "!" if m.is_near else "✓"
+        click.echo(f"  {near}     {m.name} {_text(m.measured)} / {_text(m.limit)} {m.unit}")
+    click.echo(f"  sign  {row['digest']}  {'recomputed ✓' if same else 'DIFFERS from its body'}")
+    if row["decided_by"]:
+        click.echo(f"  done  {row['decided_by']} {iso(row['decided_ts'])} {row['code'] or ''}".rstrip())
+    for order in card.orders:
+        part = f" {order['filled']} at {order['price_filled']}" if order["filled"] != "0" else ""
+        words = f"{order['order']} {order['kind']} {order['outcome']}{part} {order['code'] or ''}"
+        click.echo(f"  order {words}".rstrip())
+
+
+def _text(value: object) -> object:
+    """Decimals at two places where they are long; nothing becomes `missing` only where a person reads it."""
+    if not isinstance(value, Decimal):
+        return value
+    short = value.quantize(Decimal("0.01")) if -(value.as_tuple().exponent or 0) > 8 else value.normalize()  # type: ignore[operator]
+    return f"{short:f}"
+
+
+def _order_item(order: dict[str, Any]) -> dict[str, Any]:
+    names = ("order", "kind", "side", "quantity", "filled", "outcome", "code", "price_filled", "fee")
+    return {name: order[name] for name in names}
 
 
 @plan.command()
@@ -197,10 +237,10 @@ def _proposer(card: dict[str, Any]) -> str:
 def _own_digest(ctx: click.Context, home_override: str | None, name: str) -> str:
     """The digest of the body as stored, computed here: what is signed is what was read."""
     home = home_of(ctx, home_override)
-    with reading(home) as reader:
-        card = readers.plan_card(home.root, reader, name)
-    digest = plan_digest(json.loads(card["body"]))
-    if digest != card["digest"]:
+    with reading(home) as reader, readers.snapshot(reader):
+        card = read_card(home.root, reader, name)
+    digest = card.recomputed
+    if digest != card.row["digest"]:
         raise IntegrityError(
             "PLAN_DIGEST_MISMATCH", f"{name} is not what was planned.", "inalpha audit verify"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +12,15 @@ import click
 
 from inalpha.cli.accounts import deposit, open_
 from inalpha.cli.client import reading
+from inalpha.cli.health import audit_text, halt_item, halt_text
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_items, emit_json, iso, table
-from inalpha.ledger import readers
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
+from inalpha.ledger import outcomes, readers
+from inalpha.ledger.halts import binding, standing
+from inalpha.ledger.happened import LinesOf, Notable, counted, deposited, happened
 from inalpha.ledger.runbook import account_equity, run_money
+from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.money import text_from_e8
 
@@ -55,22 +60,23 @@ def decisions(
     """Every intent: what was asked on which bar, and what became of it."""
     home = home_of(ctx, home_override)
     with reading(home) as reader:
-        rows = readers.decisions(reader, run_name, since_seq(reader, since, home))
+        rows = outcomes.decisions(reader, run_name, since_seq(reader, since, home))
         items = [_decision(reader, row) for row in rows]
     if as_json:
         emit_items(items)
         return
-    columns = ("bar_time", "run", "side", "quantity", "close", "outcome", "plan", "order", "code", "reason")
+    _name_bars(items, rows)
+    columns = ("bar_time", "run", "side", "quantity", "close", "outcome", "filled", "price", "plan", "order", "code",
+               "reason")  # fmt: skip
     table([[item[name] for name in columns] for item in items], columns)
 
 
+def _name_bars(items: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    for item, row in zip(items, rows, strict=True):
+        item["bar_time"] = bar_words(row["close"], row["timeframe"])
+
+
 def _decision(reader: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:
-    outcome = row["outcome"]
-    if row["plan_state"] is not None and outcome in ("working", "pending"):
-        outcome = {"executed": "filled" if row["fills"] else "working"}.get(
-            row["plan_state"], row["plan_state"]
-        )
-    refusals = json.loads(row["refusals"] or "[]")
     return {
         "run": row["run"],
         "sequence": row["bar"],
@@ -79,11 +85,13 @@ def _decision(reader: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]
         "intent": row["intent"],
         "side": row["side"],
         "quantity": row["quantity"],
-        "outcome": outcome,
+        "outcome": row["outcome"],
         "plan": row["plan"],
         "order": row["order"],
         "code": row["code"],
-        "reason": refusals[0]["message"] if refusals else row["reason"],
+        "reason": row["told"],
+        "filled": row["filled"] or "0",
+        "price": row["price"],
         "decided_by": row["decided_by"],
         "line": row["seq"],
     }
@@ -113,6 +121,7 @@ def fills(
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         rows = readers.fills(reader, run_name, since_seq(reader, since, home))
+        ends = outcomes.fill_outcomes(reader)
     items = [
         {
             "run": row["run"],
@@ -128,6 +137,8 @@ def fills(
             "fee": row["fee"],
             "reason": row["reason"],
             "approved_by": row["approved_by"],
+            "order_outcome": ends[row["order"]][0],
+            "order_code": ends[row["order"]][1],
             "line": row["seq"],
         }
         for row in rows
@@ -135,7 +146,8 @@ def fills(
     if as_json:
         emit_items(items)
         return
-    columns = ("time", "run", "order", "side", "quantity", "symbol", "price", "fee", "approved_by", "reason")
+    columns = ("time", "run", "order", "side", "quantity", "symbol", "price", "fee", "order_outcome", "order_code",
+               "approved_by", "reason")  # fmt: skip
     table([[item[name] for name in columns] for item in items], columns)
 
 
@@ -145,14 +157,21 @@ def fills(
 @json_option
 @click.pass_context
 def positions(ctx: click.Context, account_name: str | None, home_override: str | None, as_json: bool) -> None:
-    """Open positions, by run, at their last close."""
+    """Open positions, by run, at their last close, and the orders that work."""
     home = home_of(ctx, home_override)
     items: list[dict[str, Any]] = []
-    with reading(home) as reader:
+    marks: dict[str, str | None] = {}
+    with reading(home) as reader, readers.snapshot(reader):
         only = readers.account(reader, account_name)["account"] if account_name else None
+        working = [
+            working_item(row)
+            for row in outcomes.orders(reader, working_only=True)
+            if only is None or row["account"] == only
+        ]
         for row in readers.runs(reader):
             money = run_money(reader, row["run"])
-            if money is None or money.position == "0" or (only and row["account"] != only):
+            marks[row["run"]] = bar_words(row["last_close"], row["timeframe"])
+            if row["position"] == "0" or (only and row["account"] != only):
                 continue
             items.append(
                 {
@@ -160,18 +179,42 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
                     "symbol": row["symbol"],
                     "run": row["run"],
                     "run_state": row["state"],
-                    "quantity": money.position,
-                    "average": money.average,
-                    "mark": money.close,
+                    "quantity": row["position"],
+                    "average": money.average if money else None,
+                    "mark": money.close if money else None,
                     "marked_at": iso(row["last_close"]),
-                    "unrealised": money.unrealised,
+                    "unrealised": money.unrealised if money else None,
                 }
             )
     if as_json:
-        emit_items(items)
+        emit_json({"items": items, "working": working})
         return
+    for item in items:
+        item["marked_at"] = marks[item["run"]]
     columns = ("symbol", "quantity", "average", "mark", "marked_at", "unrealised", "run", "run_state")
     table([[item[name] for name in columns] for item in items], columns)
+    click.echo("\nworking orders" + ("" if working else ": none"))
+    if working:
+        names = ("order", "run", "symbol", "side", "kind", "price", "rest", "filled", "plan")
+        table([[item[name] for name in names] for item in working], names)
+
+
+def working_item(row: dict[str, Any]) -> dict[str, Any]:
+    """An order that works; kind stop_loss and take_profit are a bracket's protection."""
+    names = (
+        "order",
+        "run",
+        "account",
+        "symbol",
+        "side",
+        "kind",
+        "price",
+        "quantity",
+        "filled",
+        "rest",
+        "plan",
+    )
+    return {name: row[name] for name in names}
 
 
 class _Account(click.Group):
@@ -214,8 +257,10 @@ def _show_account(ctx: click.Context, name: str | None, home_override: str | Non
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         found = readers.account(reader, name or readers.accounts(reader)[0]["account"])
+        found["deposited"] = deposited(LinesOf("account.deposit").since(reader), found["account"])
         found["equity"] = account_equity(reader, found["account"])
-        found["halt"] = readers.halt_of(reader, found["account"]).value
+        halts = standing(reader, latch.read_rows(home.latch))
+        found["halt"] = binding(halts, found["account"], None).value
     if as_json:
         emit_json(found)
         return
@@ -231,39 +276,66 @@ def _show_account(ctx: click.Context, name: str | None, home_override: str | Non
 def report(ctx: click.Context, since: str | None, home_override: str | None, as_json: bool) -> None:
     """The morning read, in Markdown: a verdict, exceptions first, then every run and intent."""
     home = home_of(ctx, home_override)
-    with reading(home) as reader:
+    with reading(home) as reader, readers.snapshot(reader):
         start = since_seq(reader, since, home)
         runs = [(row, run_money(reader, row["run"])) for row in readers.runs(reader)]
-        intents = [_decision(reader, row) for row in readers.decisions(reader, None, start)]
-        halts = readers.halts(reader)
+        decided = outcomes.decisions(reader, None, start)
+        intents = [_decision(reader, row) for row in decided]
+        halts = standing(reader, latch.read_rows(home.latch))
+        found = happened(reader, start)
         alerts = readers.alerts(reader)
         pending = readers.plans(reader, "pending")
-        size, root = readers.head(home.root, reader)
+        covered, root = readers.head(home.root, reader)
+        audit = {"size": readers.size(reader), "root": root, "root_size": covered}
     failed = [row for row, _ in runs if row["state"] == "failed"]
-    verdict = "All is well." if not (failed or halts or alerts) else "Look at the exceptions."
+    told = [
+        _exception("failed", f"{row['run']} failed: {row['reason']}", row["run"], row["reason"])
+        for row in failed
+    ]
+    told += [
+        _exception("halted", halt_text(halt_item(row)), row["run"], row["state"], row["seq"]) for row in halts
+    ]
+    told += [asdict(item) for item in found.exceptions]
+    told += [_exception("alert", f"{a['kind']} {a['scope']}: {a['text']}", code=a["kind"]) for a in alerts]
+    waiting = [f"{p['plan']} waits for a person until {iso(p['expires'])}" for p in pending]
+    verdict = "All is well." if not told else "Look at the exceptions."
     if as_json:
         emit_json(
             {"verdict": verdict, "failed": [row["run"] for row in failed], "halts": [h["scope_key"] for h in halts],
              "pending": [p["plan"] for p in pending], "alerts": [a["text"] for a in alerts], "decisions": intents,
-             "audit": {"size": size, "root": root}}
+             "happened": found.counts, "exceptions": told, "audit": audit}
         )  # fmt: skip
         return
+    _name_bars(intents, decided)
     click.echo(f"# Report\n\n{verdict}\n")
-    told = [f"- {row['run']} failed: {row['reason']}" for row in failed]
-    told += [f"- {h['scope_key']} is {h['state']} since {iso(h['ts'])}, by {h['actor']}" for h in halts]
-    told += [f"- {a['kind']} {a['scope']}: {a['text']}" for a in alerts]
-    told += [f"- {p['plan']} waits for a person until {iso(p['expires'])}" for p in pending]
-    click.echo("## Exceptions\n\n" + ("\n".join(told) or "None.") + "\n\n## Runs\n")
+    lines = [item["text"] for item in told] + waiting
+    click.echo(
+        "## Exceptions\n\n" + ("\n".join(f"- {plain(text)}" for text in lines) or "None.") + "\n\n## Runs\n"
+    )
     for row, money in runs:
         equity = money.equity if money else row["allocation"]
+        watched = " watched" if row["is_watched"] else ""
         click.echo(
-            f"- {row['run']} {row['symbol']} {row['timeframe']} {row['state']}: {row['bars']} bars, {row['intents']} "
-            f"intents, {row['fills']} fills, {row['refused']} refused, equity {equity}"
+            f"- {row['run']} {plain(row['symbol'])} {row['timeframe']} {row['state']}{watched}: {row['bars']} bars, "
+            f"{row['intents']} intents, {row['fills']} fills, {row['refused']} refused, position {row['position']}, "
+            f"equity {equity}"
         )
-    click.echo("\n## Decisions\n")
+    happenings = ", ".join(counted(word, count) for word, count in found.counts.items()) or "nothing"
+    click.echo(f"\n## Decisions\n\nHappened: {happenings}.\n")
     for item in intents:
-        click.echo(
-            f"- {item['bar_time']} {item['run']} {item['side']} {item['quantity']}: {item['outcome']}"
-            f" {item['code'] or ''} {item['reason'] or ''}".rstrip()
-        )
-    click.echo(f"\nAudit log: {size} lines, root {root}. Verify it: inalpha audit verify")
+        click.echo(f"- {item['bar_time']} {plain(_decision_text(item))}")
+    click.echo(f"\nAudit log: {audit_text(audit)}. Verify it: inalpha audit verify")
+
+
+def _exception(
+    kind: str, text: str, run: str | None = None, code: str | None = None, line: int | None = None
+) -> dict[str, Any]:
+    return asdict(Notable(kind, run, code, text, line=line))
+
+
+def _decision_text(item: dict[str, Any]) -> str:
+    """`run-1 buy 10: filled 10 at 101.5 MA_CROSS`: what was asked and its end, with the part that filled."""
+    text = f"{item['run']} {item['side']} {item['quantity']}: {item['outcome']}"
+    if item["filled"] != "0":
+        text += f" {item['filled']} at {item['price']}"
+    return " ".join(part for part in (text, item["code"], item["reason"]) if part)

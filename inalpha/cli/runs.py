@@ -18,17 +18,19 @@ from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
 from inalpha.cli.propose import flatten
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
 from inalpha.execution.mandates import mandate, mandate_digest
-from inalpha.ledger import readers
+from inalpha.ledger import outcomes, readers
+from inalpha.ledger.halts import binding, standing
 from inalpha.ledger.runbook import run_money
 from inalpha.market.bars import load_bars
 from inalpha.market.feedspec import FeedSpec, split_feed
 from inalpha.market.sources.sim import SimMarket, parse_sim
 from inalpha.market.timeframes import parse_timeframe
+from inalpha.model import latch
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_PENDING, InalphaError, Refused
 from inalpha.model.home import Home
@@ -237,7 +239,7 @@ def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dic
         "timeframe": row["timeframe"],
         "approval": row["approval"],
         "feed": row["feed_kind"],
-        "halt": readers.halt_of(reader, row["account"], row["run"]).value,
+        "halt": binding(standing(reader, latch.read_rows(home.latch)), row["account"], row["run"]).value,
         "bars": row["bars"],
         "intents": row["intents"],
         "fills": row["fills"],
@@ -247,6 +249,8 @@ def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dic
         "equity": money.equity if money else row["allocation"],
         "cash": money.cash if money else row["allocation"],
         "realised": money.realised if money else "0",
+        "realised_gross": money.realised if money else "0",
+        "realised_net": money.realised_net if money else "0",
         "unrealised": money.unrealised if money else "0",
         "fees": money.fees if money else "0",
         "isolation": row["level"],
@@ -263,6 +267,8 @@ def run_item(home: Home, reader: sqlite3.Connection, row: dict[str, Any]) -> dic
         "started_at": iso(row["started_ts"]),
         "expires_at": iso(row["expires"]),
         "error": f"{errors[0]['code']}: {errors[0]['text']}" if errors else None,
+        "orders": outcomes.order_counts(reader, row["run"]),
+        "working": [order["order"] for order in outcomes.orders(reader, row["run"], working_only=True)],
         "journal_head": row["head"],
     }
 
@@ -275,10 +281,13 @@ def list_(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
     """Every run, oldest first."""
     home = home_of(ctx, home_override)
     with reading(home) as reader:
-        items = [run_item(home, reader, row) for row in readers.runs(reader)]
+        rows = readers.runs(reader)
+        items = [run_item(home, reader, row) for row in rows]
     if as_json:
         emit_items(items)
         return
+    for item, row in zip(items, rows, strict=True):
+        item["last_bar"] = bar_words(row["last_close"], row["timeframe"])
     columns = ("run", "state", "reason", "symbol", "timeframe", "approval", "bars", "fills", "position", "equity",
                "last_bar", "error")  # fmt: skip
     for item in items:
@@ -295,12 +304,24 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
     """One run: state, money, isolation, last error."""
     home = home_of(ctx, home_override)
     with reading(home) as reader:
-        item = run_item(home, reader, readers.run(reader, name))
+        row = readers.run(reader, name)
+        item = run_item(home, reader, row)
     if as_json:
         emit_json(item)
         return
+    item["last_bar"] = bar_words(row["last_close"], row["timeframe"])
     for key, value in item.items():
-        click.echo(f"{key:13} {plain('-' if value is None else value)}")
+        if key == "realised":  # the same as gross, under the name that scripts know
+            continue
+        click.echo(f"{key:14} {plain(_in_words(value))}")
+
+
+def _in_words(value: object) -> object:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {word}" for word, count in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "-" if value is None else value
 
 
 @run.command()

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.feeds import Feed
-from inalpha.daemon.record import RISK, write_command, write_journal
+from inalpha.daemon.record import RISK, bar_sha256, write_command, write_journal
 from inalpha.daemon.runplan import StepVoided
 from inalpha.kernel.records import Command
 from inalpha.ledger.txn import Txn
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from inalpha.daemon.actor import RunActor
 
 HOLIDAY = "holiday"
+
+
+def write_revision(txn: Txn, run: str, old: Bar, new: Bar) -> None:
+    """The first value of a closed bar stands; that its source says another now is a fact of the log."""
+    data = {"bar": old.sequence, "new_sha256": bar_sha256(new), "old_sha256": bar_sha256(old), "run": run}
+    txn.line("bar.revision", "system:daemon", data)
 
 
 class Intake:
@@ -51,6 +57,7 @@ class Intake:
         last = kernel.last_bar
         after = last.open_time_ns if last else after_open_ns
         gate = self._new_gate(after)
+        gate.last = last  # so that a bar revised while nobody listened is no mere duplicate
         feed = actor.office.feeds.open(actor.run, actor.plan.feed, after, lambda: actor.go)
         if last is not None:
             feed.delivered(last.close_time_ns)
@@ -98,6 +105,8 @@ class Intake:
 
                 def job(txn: Txn) -> None:
                     write_journal(txn, actor.run, kernel.anomaly(verdict.kind.value, verdict.detail))
+                    if verdict.revised is not None and kernel.last_bar is not None:
+                        write_revision(txn, actor.run, kernel.last_bar, verdict.revised)
                     if verdict.kind not in PASSING and verdict.kind is not VerdictKind.DUPLICATE:
                         actor.office.alert(txn, "bar_refused", actor.run, f"{verdict.kind}: {verdict.detail}")
 

@@ -150,19 +150,21 @@ def head(home: Path, reader: sqlite3.Connection) -> tuple[int, str]:
 
 
 def status(home: Path, reader: sqlite3.Connection) -> Row:
-    """The ledger's part of `status --json`: runs, the strictest halt, the audit head."""
+    """The ledger's part of `status --json`: runs and the audit head.
+
+    root_size: how many lines the root covers; behind a crash it is fewer than there are, until the next start.
+    """
     with snapshot(reader):
         found = runs(reader)
-        lines, root = head(home, reader)
+        covered, root = head(home, reader)
         return {
             "home": str(home),
             "epoch": epoch(reader),
             "closed": _fold(reader, "closed") == "1",
             "runs": found,
-            "halt": halt_of(reader).value,
             "plans": {"pending": count(reader, "plan", "state = 'pending'")},
             "alerts": count(reader, "alert", "acked_by IS NULL"),
-            "audit": {"size": lines, "root": root},
+            "audit": {"size": size(reader), "root": root, "root_size": covered},
         }
 
 
@@ -236,38 +238,6 @@ def plans(reader: sqlite3.Connection, state: str | None = None, run_name: str | 
     return rows(reader, sql, state, run_name)
 
 
-def plan_card(home: Path, reader: sqlite3.Connection, name: str) -> Row:
-    """All that a person decides by: body, digest, rationale, every risk result, the run, the decision."""
-    with snapshot(reader):
-        found = one(reader, "SELECT * FROM plan WHERE plan = ?", name)
-        if found is None:
-            raise Refused("NO_PLAN", f"there is no {name}.", "'inalpha plan list' shows all.")
-        card = dict(found)
-        card["risk"] = rows(reader, "SELECT * FROM risk_check WHERE plan = ? ORDER BY seq", name)
-        card["orders"] = rows(reader, "SELECT * FROM orders WHERE plan = ? ORDER BY created_seq", name)
-        card["run_row"] = one(reader, "SELECT * FROM run WHERE run = ?", found["run"])
-        card["held"] = _position(reader, found["account"], found["symbol"])
-    body = card["body"]
-    commit = body.partition('"rationale_commit":"')[2][:64]
-    card["rationale"] = read_text(home, commit)
-    return card
-
-
-def decisions(
-    reader: sqlite3.Connection, run_name: str | None = None, since_seq: int = -1, limit: int = 1_000_000
-) -> list[Row]:
-    """One row per intent, with what was asked and, once known, its order and fills."""
-    sql = (
-        "SELECT d.*, e.side, e.quantity, e.reason, e.refusals, s.open, s.close,"
-        ' p.state AS plan_state, p."order",'
-        " p.decided_by, (SELECT count(*) FROM fill f WHERE f.plan = d.plan) AS fills"
-        " FROM decision d LEFT JOIN decision_detail e ON e.intent = d.intent"
-        " LEFT JOIN step s ON s.run = d.run AND s.bar = d.bar LEFT JOIN plan p ON p.plan = d.plan"
-        " WHERE (?1 IS NULL OR d.run = ?1) AND d.seq > ?2 ORDER BY d.seq LIMIT ?3"
-    )
-    return with_words(reader, rows(reader, sql, run_name, since_seq, limit))
-
-
 def fills(
     reader: sqlite3.Connection, run_name: str | None = None, since_seq: int = -1, limit: int = 1_000_000
 ) -> list[Row]:
@@ -277,11 +247,6 @@ def fills(
         " WHERE (?1 IS NULL OR f.run = ?1) AND f.seq > ?2 ORDER BY f.seq LIMIT ?3"
     )
     return with_words(reader, rows(reader, sql, run_name, since_seq, limit))
-
-
-def orders(reader: sqlite3.Connection, *, working_only: bool = False) -> list[Row]:
-    where = "WHERE state = 'working'" if working_only else ""
-    return rows(reader, f"SELECT * FROM orders {where} ORDER BY created_seq")
 
 
 def positions(reader: sqlite3.Connection, account: str | None = None) -> list[Row]:
@@ -394,11 +359,6 @@ def _with_state(item: Row) -> Row:
         item["state"] = "parked"
     item["is_watched"] = bool(item["is_watched"])
     return item
-
-
-def _position(reader: sqlite3.Connection, account_id: str, symbol: str) -> str:
-    found = one(reader, "SELECT quantity FROM position WHERE account = ? AND symbol = ?", account_id, symbol)
-    return str(found["quantity"]) if found else "0"
 
 
 def _cost(reader: sqlite3.Connection, account_id: str, symbol: str) -> Row:

@@ -14,7 +14,7 @@ _HEADER = "SELECT input FROM journal WHERE run = ? AND n = 0"
 
 @dataclass(frozen=True, slots=True)
 class RunMoney:
-    """Decimal texts of the account's currency. opening: the book's cash at its start."""
+    """Decimal texts of the account's currency. opening: the book's cash at its start; realised: before fees."""
 
     opening: str
     cash: str
@@ -25,6 +25,11 @@ class RunMoney:
     realised: str
     unrealised: str
     fees: str
+
+    @property
+    def realised_net(self) -> str:
+        """Realised less every fee paid so far, those of a position that is still open included."""
+        return text_from_e8(e8_from_text(self.realised) - e8_from_text(self.fees))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +97,12 @@ def account_equity(reader: sqlite3.Connection, account: str) -> str:
     """The account's cash and its runs' positions at their last closes."""
     row = reader.execute("SELECT cash FROM account WHERE account = ?", (account,)).fetchone()
     total = e8_from_text(row[0])
-    held = "SELECT run FROM run WHERE account = ? AND position != '0'"
-    for (run,) in reader.execute(held, (account,)).fetchall():
+    held = "SELECT run, position FROM run WHERE account = ? AND position != '0'"
+    for run, position in reader.execute(held, (account,)).fetchall():
         header = reader.execute(_HEADER, (run,)).fetchone()
         last = reader.execute(_LAST, (run,)).fetchone()
         if header is None or last is None:
             continue
-        instrument = json.loads(header[0])["instrument"]
-        lots = json.loads(last[1])["book"][1]
-        total += multiply_e8(
-            json.loads(last[0])["bar"][5] * instrument["tick_e8"], lots * instrument["lot_e8"]
-        )
+        tick = json.loads(header[0])["instrument"]["tick_e8"]
+        total += multiply_e8(json.loads(last[0])["bar"][5] * tick, e8_from_text(position))
     return text_from_e8(total)

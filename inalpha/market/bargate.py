@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from inalpha.market.rawbar import RawBar
 from inalpha.market.timeframes import Timeframe, parse_timeframe
 from inalpha.model.bar import Bar, utc_from_ns
@@ -35,7 +37,10 @@ PASSING = frozenset({VerdictKind.ACCEPTED, VerdictKind.GAP})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """bar: set when it passes. field and value name what was wrong; missing and cause describe a gap."""
+    """bar: set when it passes. field and value name what was wrong; missing and cause describe a gap.
+
+    revised: what a source now says of the last accepted bar, which stands as it was first said.
+    """
 
     kind: VerdictKind
     bar: Bar | None
@@ -44,6 +49,7 @@ class Verdict:
     value: str = ""
     missing: int = 0
     cause: str = ""
+    revised: Bar | None = None
 
     @property
     def anomalies(self) -> tuple[tuple[str, str], ...]:
@@ -155,7 +161,10 @@ class BarGate:
         if last is None or _values(bar) == _values(last):
             return Verdict(VerdictKind.DUPLICATE, None, f"{when} again, same values", "time", when)
         text = f"{when}: had {_values(last)}, got {_values(bar)} (open, high, low, close ticks, volume e8)"
-        return Verdict(VerdictKind.REVISION, None, text, "close", self.instrument.price_text(bar.close_ticks))
+        price = self.instrument.price_text(bar.close_ticks)
+        return Verdict(
+            VerdictKind.REVISION, None, text, "close", price, revised=replace(bar, sequence=last.sequence)
+        )
 
     def _accept(self, bar: Bar) -> Verdict:
         expected_ns = None if self.last_open_ns is None else self.last_open_ns + self.timeframe.ns

@@ -13,3 +13,18 @@ TIMEFRAMES_NS: dict[str, int] = {
     "3d": 3 * DAY_NS,
     "1w": 7 * DAY_NS,
 }
+
+# A session that opens in the evening bears the next day's date: 22:00 for currencies; 13:30 does not.
+_EVENING_NS = 8 * _HOUR_NS
+
+
+def is_daily(timeframe: str) -> bool:
+    """A day or longer: a person calls such a bar by the date of its session, not by the instant of its close."""
+    return TIMEFRAMES_NS.get(timeframe, 0) >= DAY_NS
+
+
+def session_us(close_us: int, timeframe: str) -> int:
+    """An instant on the date that names a bar of a day or longer, from when it closed; a shorter one's close."""
+    if not is_daily(timeframe):
+        return close_us
+    return close_us + (_EVENING_NS - TIMEFRAMES_NS[timeframe]) // 1000

@@ -14,7 +14,7 @@ from inalpha.bus import envelope, slots, topics
 from inalpha.bus.command import ReplyPayload, make_command
 from inalpha.bus.raw import RawPeer
 from inalpha.cli.client import reading
-from inalpha.execution.plans import plan_digest
+from inalpha.client.card import read_card
 from inalpha.ledger import readers
 from inalpha.model.states import HaltState
 from inalpha.redteam.scratch import Scratch
@@ -109,12 +109,11 @@ class Stage:
 
     def state_of_plan(self) -> str:
         with reading(self.scratch.home) as reader:
-            return str(readers.plan_card(self.scratch.home.root, reader, self.plan)["state"])
+            return str(read_card(self.scratch.home.root, reader, self.plan).row["state"])
 
     def digest(self, plan: str) -> str:
         with reading(self.scratch.home) as reader:
-            card = readers.plan_card(self.scratch.home.root, reader, plan)
-        return plan_digest(json.loads(card["body"]))
+            return read_card(self.scratch.home.root, reader, plan).recomputed
 
     def lines(self) -> int:
         with reading(self.scratch.home) as reader:

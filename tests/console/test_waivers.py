@@ -18,7 +18,7 @@ def told(stage: Stage, now_us: int, width: int) -> list[tuple[str, str]]:
     reader = readers.open_reader(home)
     view = read_book(home, reader, Interest()).runs[0]
     reader.close()
-    detail = RunDetail(replace(view, waivers=(WAIVER,)), (), (), ())
+    detail = RunDetail(replace(view, waivers=(WAIVER,)), (), ())
     return [span for line in run_lines(detail, now_us, width, 40) for span in line.spans]
 
 

@@ -169,6 +169,15 @@ def machine_story(stage: Stage, run: str) -> None:
     plan, order = story.bar(run, BARS, 1, lambda txn: story.order(txn, run, BARS))
     story.bar(run, BARS + 1, 0, lambda txn: lines.record_fill(txn, plan, order, "0.5", "65000.25", "3.25"))
     stage.detail(f"{run}:{BARS}:0", "buy", "0.5", "fast above slow")
+    paid = 32_503_375 * 10**5  # 0.5 at 65000.25 and a fee of 3.25
+    flat, held = [50_000 * 10**8, 0, 0, 0, 0], [50_000 * 10**8 - paid, 50, paid - 325 * 10**6, 0, 325 * 10**6]
+    for bar, book in ((BARS, flat), (BARS + 1, held), (BARS + 2, held)):
+        begin = (START_US + bar * 60_000_000) * 1000
+        entry = {
+            "bar": [begin, begin + 60_000_000_000, 6_495_000, 6_503_000, 6_490_000, 6_500_000, 5],
+            "seq": bar,
+        }
+        stage._journal(run, bar + 1, "bar", bar, entry, {"book": book})
     story.bar(run, BARS + 2, 1, lambda txn: story.refuse(txn, run, BARS + 2))
     refusals = json.dumps(
         [{"code": "MAX_ORDER", "message": "the order is too large: 90 % of equity, 10 % allowed."}]

@@ -98,11 +98,16 @@ class HaltPanel(Panel[None]):
         app, loop = self.console, asyncio.get_running_loop()
         began = app.clock.mono()
 
+        answered = False
+
         def ask(args: Any) -> object:
+            nonlocal answered
             sent = asyncio.run_coroutine_threadsafe(
                 app.link.request("halt", args, None, halting.ANSWER_S), loop
             )
-            return sent.result(halting.ANSWER_S + 2)
+            found = sent.result(halting.ANSWER_S + 2)
+            answered = True
+            return found
 
         name = scope["run"] or "all"
         try:
@@ -118,11 +123,9 @@ class HaltPanel(Panel[None]):
             app.sent_note(f"{state.value} {name} failed: {error}", "bad")
         else:
             took = age(app.clock.mono() - began)
-            by = (
-                "the daemon answered"
-                if found["by"] == "daemon"
-                else "LATCHED: the latch file binds without the daemon"
-            )
+            by = "the daemon answered" if answered else "LATCHED: the latch file binds without the daemon"
+            if answered and found["by"] == "latch":
+                by += "; LATCHED before it was asked"
             self.told = [Line(f"{state.value} {name}  ✓ {took}, {by}", "bad")]
             self.told += [Line(plain(text), "warn") for text in found["warnings"]]
             app.sent_note(f"{state.value} {name}, {by} {took}", "bad")

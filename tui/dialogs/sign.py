@@ -7,9 +7,8 @@ from textual import events
 from tui.book import PlanCard
 from tui.dialogs.base import Panel
 from tui.line import Line
-from tui.text import left, number, percent, plain
-from tui.views.effect import effect_of, measures_of
-from tui.views.plans import state_words, why_locked
+from tui.text import left, number, plain
+from tui.views.plans import share_text, state_words, why_locked
 
 ARM_S = 1.5
 HELD_S = 0.060
@@ -27,7 +26,7 @@ class SignPanel(Panel[str]):
 
     def __init__(self, card: PlanCard) -> None:
         super().__init__(f"SIGN {card.name}", 5)
-        self.card = card
+        self.card = self._read = card
         self.typed = ""
         self.note = ""
         self.frozen = ""
@@ -55,9 +54,11 @@ class SignPanel(Panel[str]):
         """Follow the plan: expiry, drift or somebody else's decision switch the input off, for good."""
         now = self.console.clock.wall_us()
         current = self.console.store.book.card
-        if current is not None and current.name == self.card.name:
-            self.card = current
         if not self.frozen:
+            if current is not None and current.name == self.card.name:
+                # Somebody's verdict changes the words; the figures stay those that were read.
+                self._read = self.card if current.row["state"] != "pending" else current
+                self.card = current
             why = why_locked(self.card, now) or self.console.store.why_not_approve()
             if self.card.row["state"] != "pending":
                 why = f"{state_words(self.card, now)[0]}, you did not sign"
@@ -67,15 +68,15 @@ class SignPanel(Panel[str]):
 
     def lines(self) -> list[Line]:
         row, clock = self.card.row, self.console.clock
-        effect = effect_of(self.card)
-        warned = [measure.name for measure in measures_of(self.card, effect) if measure.is_near]
+        figures = self._read.figures
+        warned = [measure.name for measure in figures.measures if measure.is_near]
         rest = (row["expires"] - clock.wall_us()) / 1e6
         title = (
             f"SIGN {self.card.name}  expires {left(rest)}" if rest > 0 else f"SIGN {self.card.name}  EXPIRED"
         )
         self.retitle(title)
         what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 16)}", "strong")
-        what.add(f"  ≈ {number(effect.notional, 2)}  {percent(effect.notional, effect.equity)} of equity")
+        what.add(f"  ≈ {number(figures.notional, 2)}  {share_text(figures)} of equity")
         what.add(f"   {len(warned)} near a limit: {', '.join(warned)}" if warned else "", "warn")
         if self.frozen:
             return [

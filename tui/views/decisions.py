@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from tui.book import Book, Row, outcome_of
+from inalpha.ledger.happened import counted
+from tui.book import Book, Row
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
 from tui.session import Session
-from tui.text import age, bar_time, moment, number, plain, plural, price
+from tui.text import age, bar_time, moment, number, plain, price
 
 COLUMNS = (
     Column("", 1), Column("bar", 13), Column("run", 8), Column("symbol", 9), Column("intent", 6),
@@ -17,22 +16,30 @@ COLUMNS = (
     Column("line", 7, right=True, least=100),
 )  # fmt: skip
 OUTCOMES = {
-    "filled": ("✓", "good"), "working": ("◐", "accent"), "pending": ("…", "warn"), "refused": ("✗", "bad"),
-    "rejected": ("✗", "bad"), "expired": ("○", "warn"), "cancelled": ("○", "dim"),
+    "filled": ("✓", "good"), "partly": ("◑", "warn"), "working": ("◐", "accent"), "pending": ("…", "warn"),
+    "refused": ("✗", "bad"), "rejected": ("✗", "bad"), "expired": ("○", "warn"), "cancelled": ("○", "warn"),
 }  # fmt: skip
+# What a person looks at first; the others follow in the log's order.
+WORST_FIRST = ("halt", "guard_exit", "exit_ended", "refused", "plan_expired", "revision")
+_WORDS = {"risk_rejected": "refused", "partially_filled": "partly"}
+
+
+def word_of(row: Row) -> str:
+    """A decision's final outcome in one short word; the ledger's reader says which."""
+    return _WORDS.get(row["outcome"], str(row["outcome"]))
 
 
 def unread(book: Book, mark: int) -> int:
-    return sum(1 for row in book.decisions if row["seq"] > mark)
+    """Decisions that were made, filled or ended after the mark."""
+    return sum(1 for row in book.decisions if row["last_seq"] > mark)
 
 
 def decision_rows(book: Book, mark: int) -> list[TableRow]:
     found = []
     for row in book.decisions:
-        fill = book.fills.get(row["plan"])
-        outcome = outcome_of(row, fill is not None)
+        outcome = word_of(row)
         glyph, role = OUTCOMES.get(outcome, ("·", ""))
-        fresh = row["seq"] > mark
+        fresh = row["last_seq"] > mark
         quiet = "" if fresh else "dim"
         found.append(
             TableRow(
@@ -45,8 +52,8 @@ def decision_rows(book: Book, mark: int) -> list[TableRow]:
                     Cell(row["side"] or "-", quiet),
                     Cell(number(row["quantity"]), quiet),
                     Cell(f"{glyph} {outcome}", role),
-                    Cell(price(fill["price"]) if fill else "", quiet),
-                    Cell(plain(row["told"] or row["code"] or ""), quiet),
+                    Cell(price(row["price"]) if row["price"] else "", quiet),
+                    Cell(plain(why_of(row)), quiet),
                     Cell(plain(row["decided_by"] or ""), "dim"),
                     Cell(row["plan"] or "", "dim"),
                     Cell(f"#{row['seq']:,}", "dim"),
@@ -58,57 +65,90 @@ def decision_rows(book: Book, mark: int) -> list[TableRow]:
     return found
 
 
+def why_of(row: Row) -> str:
+    """The code of its end before the words: a refusal's sentence or the strategy's reason."""
+    told = row["told"] or ""
+    if row["refusals"] or not row["code"]:
+        return str(told or row["code"] or "")
+    return f"{row['code']} {told}".rstrip()
+
+
 def headline(book: Book, session: Session, now_us: int, width: int) -> list[Line]:
     """What happened since this person left, and what went wrong."""
-    mark = session.mark.get("seq", -1)
-    since = [row for row in book.decisions if row["seq"] > mark]
-    counts = Counter(outcome_of(row, row["plan"] in book.fills) for row in since)
     ts = session.mark.get("ts")
     span = f"{moment(ts, now_us)} → now, {age((now_us - ts) / 1e6)}" if ts else "the beginning"
     line = Line("SINCE YOU LEFT  " if ts else "SINCE ", "title").add(span, "strong")
-    parts = ", ".join(f"{number(count)} {word}" for word, count in counts.most_common())
-    line.add(f"   {plural(len(since), 'intent')}" + (f": {parts}" if parts else ""))
+    parts = ", ".join(counted(word, count) for word, count in book.happened.counts.items())
+    line.add(f"   {parts or 'nothing happened'}")
     money = Line()
     for row in book.accounts:
-        gain = float(row["equity"]) / float(row["opening"]) - 1
+        gain = row["gain"]
+        told = f"{number(gain * 100, 2, sign=True)}%"
         money.add(f"{plain(row['owner'], 16)} equity ").add(number(row["equity"], 0), "strong")
-        money.add(f" {gain * 100:+.2f}% since opening   ", "good" if gain > 0 else "bad" if gain < 0 else "")
-    troubles = [
-        f"! {view.name} {view.error}" for view in book.runs if view.error or view.row["state"] == "failed"
-    ]
-    troubles += [f"! {row['kind']} {row['scope']}: {row['text']}" for row in book.alerts]
-    if troubles:
-        money.add(plain(troubles[0]), "warn").add(
-            f"  +{len(troubles) - 1}" if len(troubles) > 1 else "", "warn"
+        money.add(f" {told} on what was paid in   ", "good" if gain > 0 else "bad" if gain < 0 else "")
+    found = troubles(book)
+    if found:
+        money.add(f"! {plain(found[0])}", "warn").add(
+            f"  +{len(found) - 1}" if len(found) > 1 else "", "warn"
         )
     else:
         money.add("no exceptions", "dim")
     return [line.fit(width), money.fit(width)]
 
 
+def troubles(book: Book) -> list[str]:
+    """Failed runs, open alerts, and every exception since the mark, the worst first."""
+    found = [
+        f"{view.name} {view.error or view.row['reason']}"
+        for view in book.runs
+        if view.error or view.row["state"] == "failed"
+    ]
+    found += [f"{row['kind']} {row['scope']}: {row['text']}" for row in book.alerts]
+    happened = sorted(
+        book.happened.exceptions,
+        key=lambda item: WORST_FIRST.index(item.kind) if item.kind in WORST_FIRST else len(WORST_FIRST),
+    )
+    return found + [item.text for item in happened]
+
+
 def evidence(row: Row | None, book: Book, width: int) -> list[Line]:
-    """The chosen decision: what was wanted, what stopped it, where it is recorded."""
+    """The chosen decision: what was wanted, what became of it, where it is recorded."""
     if row is None:
-        return [Line("no decision yet: a strategy decides when a bar closes", "dim")]
-    fill = book.fills.get(row["plan"])
+        none = "no decision yet: a strategy decides when a bar closes"
+        return [Line("no decision is chosen" if book.decisions else none, "dim")]
     wanted = Line("WANTED ", "title").add(
         f"{row['side'] or '-'} {number(row['quantity'])} {plain(row['symbol'], 14)}", "strong"
     )
     wanted.add(f"  “{plain(row['reason'] or '', 60)}”")
-    second = Line()
-    if row["refusals"]:
-        first = row["refusals"][0]
-        second = Line("REFUSED ", "bad").add(plain(str(first.get("message", first.get("code", "")))))
-    elif row["code"]:
-        second = Line("REFUSED ", "bad").add(plain(row["code"]))
-    elif fill is not None:
-        second = Line("FILLED ", "good").add(f"{fill['quantity']} at {price(fill['price'])}")
-        second.add(f", fee {number(fill['fee'], 2)}, approved by {plain(fill['approved_by'], 24)}")
-        second.add(f", line #{fill['seq']:,}", "dim")
-    else:
-        second = Line("THEN ", "title").add(outcome_of(row, False))
     record = Line("RECORD ", "title").add(
         f"#{row['seq']:,}  {row['plan'] or 'no plan'}  {row['order'] or ''}  bar digest "
     )
     record.add(f"{row['bar_sha256'][:8]}…", "dim")
-    return [line.fit(width) for line in (wanted, second, record)]
+    return [line.fit(width) for line in (wanted, _end(row), record)]
+
+
+def _end(row: Row) -> Line:
+    """What became of it, with the part that filled and the code that ended it."""
+    outcome = word_of(row)
+    _, role = OUTCOMES.get(outcome, ("", ""))
+    if row["refusals"]:
+        first = row["refusals"][0]
+        return Line("REFUSED ", "bad").add(plain(str(first.get("message", first.get("code", "")))))
+    line = Line(f"{outcome.upper()} ", role)
+    if row["filled"] not in (None, "0"):
+        part = (
+            f"{number(row['filled'])} of {number(row['quantity'])}"
+            if outcome == "partly"
+            else number(row["filled"])
+        )
+        line.add(f"{part} at {price(row['price'])}, fee {number(row['fee'], 2)}")
+        line.add(f", approved by {plain(row['decided_by'] or '-', 24)}")
+    if row["is_working"]:
+        line.add("  still working" if outcome == "partly" else "")
+    if row["code"]:
+        line.add(f"  {plain(row['code'])}", role)
+    if row["decided_by"] and row["plan_state"] in ("rejected", "cancelled"):
+        line.add(f"  by {plain(row['decided_by'], 24)}")
+    if row["last_seq"] != row["seq"]:
+        line.add(f"  line #{row['last_seq']:,}", "dim")
+    return line

@@ -10,7 +10,7 @@ from tui.commands import SCREENS, SHORT, TITLES, key_text, offered
 from tui.line import Line
 from tui.session import Session
 from tui.store import Store
-from tui.text import age, clock_text, moment, plain
+from tui.text import age, bar_moment, clock_text, plain
 
 WIDE = 100
 SEPARATOR = " │ "
@@ -28,13 +28,13 @@ class Feed:
 
 def feed_of(view: RunView, now_us: int) -> Feed:
     """A replay shows its market date, and `held` while it waits; a live feed its age, OLD past two bars."""
-    symbol, close = plain(view.row["symbol"], 10), view.row["last_close"]
+    symbol, close, frame = plain(view.row["symbol"], 10), view.row["last_close"], str(view.row["timeframe"])
     if close is None:
         return Feed(symbol, "no bar", "warn", 1e9)
     if view.is_held:
-        return Feed(symbol, f"held {moment(close, now_us)}", "warn", 2e8)
+        return Feed(symbol, f"held {bar_moment(close, frame, now_us)}", "warn", 2e8)
     if view.is_finite:
-        return Feed(symbol, moment(close, now_us), "", 0.0)
+        return Feed(symbol, bar_moment(close, frame, now_us), "", 0.0)
     lag = (now_us - close) / 1e6
     limit = 2 * TIMEFRAMES_NS.get(str(view.row["timeframe"]), DAY_NS) / 1e9 + 60
     if lag > limit:
@@ -57,8 +57,8 @@ def halt_words(book: Book) -> tuple[str, str]:
     worst = book.halt()
     if worst is None:
         return "ACTIVE", "good"
-    scope = worst["run"] or ("all" if worst["scope"] == "all" else "account")
-    return f"{worst['state']} {scope}", "bad" if worst["state"] in ("HALTED", "KILLED") else "warn"
+    text = f"{worst['state']} {plain(worst['name'], 16)}" + (" latch" if worst["is_latched"] else "")
+    return text, "bad" if worst["state"] in ("HALTED", "KILLED") else "warn"
 
 
 def key_words(session: Session, wide: bool) -> tuple[str, str]:
@@ -148,8 +148,12 @@ def news_line(store: Store, width: int, said: tuple[str, str] | None) -> Line:
         return Line(" ").add(plain(store.problem), "bad").fit(width)
     halt = store.book.halt()
     if halt is not None:
-        text = f"{halt_words(store.book)[0]} by {plain(halt['actor'])} {clock_text(halt['ts'])}, line #{halt['seq']:,}"
-        return Line(" ").add(text, "bad").fit(width)
+        where = "in the latch file alone" if halt["is_latched"] else f"line #{halt['seq']:,}"
+        more = f"  +{len(store.book.halts) - 1} more" if len(store.book.halts) > 1 else ""
+        text = f"{halt['state']} {plain(halt['name'], 16)} by {plain(halt['by'])} {clock_text(halt['ts'])}, {where}"
+        text += f": {plain(halt['reason'])}" if halt["reason"] else ""
+        line = Line(" ").add(text, "bad")
+        return line.end(more, width, "bad") if more else line.fit(width)
     if why := store.why_not_send():
         age_text = f"; ledger read {age(store.clock.mono() - store.read_at)} ago" if store.read_at else ""
         return Line(" ").add(f"signing is off: {plain(why)}{age_text}; F10 works", "warn").fit(width)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
+from inalpha.client.card import Figures, Measure
+from inalpha.model.states import HaltState
+from inalpha.model.timeframe import is_daily
 from tui.book import Book, PlanCard, Row
 from tui.charts import meter, spark
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
-from tui.text import MISSING, clock_text, digest, left, moment, number, percent, plain, price
-from tui.views.effect import Effect, effect_of, measures_of
+from tui.text import MISSING, bar_moment, clock_text, digest, left, number, plain, price
 
 BELL_S = 60
 COLUMNS = (
@@ -22,6 +25,10 @@ _OUTCOME = {
     "expired": ("○", "dim"),
     "cancelled": ("○", "dim"),
 }
+
+_UNDONE = {
+    "cancelled": ("○", "warn"), "expired": ("○", "warn"), "rejected": ("✗", "bad"), "partially_filled": ("◑", "warn"),
+}  # fmt: skip
 
 
 def plan_rows(book: Book, now_us: int) -> list[TableRow]:
@@ -42,6 +49,8 @@ def plan_rows(book: Book, now_us: int) -> list[TableRow]:
     for row in book.decided:
         glyph, role = _OUTCOME.get(row["state"], ("·", "dim"))
         who = plain((row["decided_by"] or row["state"]).removeprefix("system:"), 12)
+        if row["came_of"] in _UNDONE:  # approved, yet its order ended without its fill
+            glyph, role, who = *_UNDONE[row["came_of"]], row["came_of"].replace("partially_filled", "partly")
         found.append(
             TableRow(row["plan"], _cells(row, Cell(f"{glyph} {who}", role), "dim"), row["decided_seq"] or 0)
         )
@@ -66,13 +75,31 @@ def why_locked(card: PlanCard, now_us: int) -> str:
         return "EXPIRED"
     if not card.is_same:
         return "the digest differs from its body"
-    effect = effect_of(card)
-    if card.rationale is None or None in (effect.notional, effect.equity, effect.after):
+    figures = card.figures
+    if card.rationale is None or None in (figures.notional, figures.equity, figures.after):
         return "a field is missing"
-    for measure in measures_of(card, effect):
+    for measure in figures.measures:
         if measure.name == "price_drift" and abs(measure.measured) > measure.limit:
             return f"price drifted {number(measure.measured, 0)} bps, {number(measure.limit)} allowed"
     return ""
+
+
+def why_halted(card: PlanCard) -> str:
+    """Why a halt keeps this plan from being approved; empty when none does. REDUCING lets exits through."""
+    halt = card.run.halt if card.run else HaltState.ACTIVE
+    if halt is HaltState.ACTIVE or (halt is HaltState.REDUCING and is_exit(card)):
+        return ""
+    more = ": only exits can be approved" if halt is HaltState.REDUCING else ""
+    return f"{card.row['run']} is {halt.value}{more}"
+
+
+def is_exit(card: PlanCard) -> bool:
+    """The order can only make its run's position smaller. The daemon asks the same of the record again."""
+    if card.row["reduce_only"]:
+        return True
+    held = Decimal(card.run.row["position"]) if card.run else Decimal(0)
+    sign = 1 if card.row["side"] == "buy" else -1
+    return held * sign < 0 and Decimal(card.row["quantity"]) <= abs(held)
 
 
 def state_words(card: PlanCard, now_us: int) -> tuple[str, str]:
@@ -90,24 +117,21 @@ def state_words(card: PlanCard, now_us: int) -> tuple[str, str]:
     return f"{state.upper()} {at}", "dim"
 
 
-def card_lines(
-    card: PlanCard, now_us: int, width: int, said: tuple[str, str] | None = None, fill: Row | None = None
-) -> list[Line]:
+def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | None = None) -> list[Line]:
     """What, effect, why, on which data, allowed, from whom, what is signed, what then.
 
     A decided card keeps what was decided and adds what came of it; figures that would have moved on are left out.
     """
-    row, effect = card.row, effect_of(card)
+    row, figures = card.row, card.figures
     is_open = row["state"] == "pending"
-    lines = [_head(card, now_us, width), Line(), _what(card, effect, is_open)]
+    lines = [_head(card, now_us, width), Line(), _what(card, figures, is_open)]
     if is_open:
-        lines.append(_moves(effect))
-    elif fill is not None:
-        told = f"filled {number(fill['quantity'])} at {price(fill['price'])}, fee {number(fill['fee'], 2)}"
-        lines.append(Line(told, "good").add(f"   line #{fill['seq']:,}", "dim"))
+        lines.append(_moves(figures))
+    else:
+        lines += map(_came_of, card.card.orders)
     lines += [Line(), *_why(card, now_us, width)]
     if is_open:
-        lines += [*_data(card, effect, now_us), Line(), *_risk(card, effect, width)]
+        lines += [*_data(card, figures, now_us), Line(), *_risk(card, figures, width)]
     if card.is_proposal:
         source = f"{plain(row['proposed_by'], 30)} in the book of {row['run']}"
     else:
@@ -121,9 +145,23 @@ def card_lines(
         lines.append(_field("THEN").add("a single-use token in the daemon; works from the next bar", "dim"))
     if said is not None:
         lines += [Line(), Line(*said)]
-    elif is_open and (why := why_locked(card, now_us)):
+    elif is_open and (why := why_locked(card, now_us) or why_halted(card)):
         lines += [Line(), Line(f"locked: {why}", "warn")]
     return [line.fit(width) for line in lines]
+
+
+def _came_of(order: Row) -> Line:
+    """How an order of the plan ended, or that it works; the part that filled, and where that is recorded."""
+    outcome = str(order["outcome"]).replace("_", " ")
+    role = {"filled": "good", "working": "accent"}.get(outcome, "warn")
+    line = Line(f"{order['child'].replace('_', ' ')} " if order["child"] else "", "dim").add(outcome, role)
+    if order["filled"] != "0":
+        part = f" of {number(order['quantity'])}" if order["rest"] != "0" else ""
+        line.add(f" {number(order['filled'])}{part} at {price(order['price_filled'])}", role)
+        line.add(f", fee {number(order['fee'], 2)}")
+    line.add(f"  {plain(order['code'])}" if order["code"] else "", role)
+    seq = order["ended_seq"] or order["fill_seq"]
+    return line.add(f"   line #{seq:,}" if seq else "", "dim")
 
 
 def _head(card: PlanCard, now_us: int, width: int) -> Line:
@@ -137,20 +175,35 @@ def _head(card: PlanCard, now_us: int, width: int) -> Line:
     return head.end(told, width, "warn" if rest < BELL_S else "dim")
 
 
-def _what(card: PlanCard, effect: Effect, is_open: bool) -> Line:
+def _what(card: PlanCard, figures: Figures, is_open: bool) -> Line:
     row = card.row
     kind = f"limit {price(row['limit'])}" if row["limit"] else str(row["type"])
     what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 20)} ", "strong").add(
         kind
     )
-    what.add(f"   ≈ {number(effect.notional, 2)}   ")
-    return what.add(f"{percent(effect.notional, effect.equity)} of equity", "strong") if is_open else what
+    if is_open or figures.is_measured or row["limit"]:  # else the estimate would move on with the price
+        what.add(f"   ≈ {number(figures.notional, 2)}   ")
+    return what.add(f"{share_text(figures)} of account equity", "strong") if is_open else what
 
 
-def _moves(effect: Effect) -> Line:
-    moves = Line(f"position {number(effect.before)} → ").add(number(effect.after), "strong")
-    moves.add(f"   cash {number(effect.cash_before, 0)} → ").add(number(effect.cash_after, 0), "strong")
-    return moves.add(f"   estimate at {price(effect.reference)}", "dim")
+def _moves(figures: Figures) -> Line:
+    moves = Line(f"position {number(figures.before)} → ").add(number(figures.after), "strong")
+    moves.add(f"   run's cash {number(figures.cash_before, 0)} → ").add(
+        number(figures.cash_after, 0), "strong"
+    )
+    how = "measured by risk" if figures.is_measured else f"estimate at {price(figures.reference)}"
+    return moves.add(f"   {how}", "dim")
+
+
+def share_text(figures: Figures) -> str:
+    share = figures.share_pct
+    return f"{number(share, 1)}%" if share is not None else MISSING
+
+
+def measure_text(measure: Measure) -> str:
+    return (
+        f"{measure.name} {number(measure.measured, 1)}{measure.unit} / {number(measure.limit)}{measure.unit}"
+    )
 
 
 def _field(name: str) -> Line:
@@ -181,20 +234,23 @@ def _why(card: PlanCard, now_us: int, width: int) -> list[Line]:
     return [why, Line("      ").add(told, "bad" if card.rationale is None else "")]
 
 
-def _data(card: PlanCard, effect: Effect, now_us: int) -> list[Line]:
+def _data(card: PlanCard, figures: Figures, now_us: int) -> list[Line]:
     line = _field("BAR")
     view = card.run
     if view is None or view.money is None or not view.recent:
         return [line.add(MISSING, "bad")]
-    last = view.recent[-1]
-    line.add(f"{view.row['timeframe']} closed {moment(last.close_us, now_us)}  C {price(last.close)}  ")
+    last, frame = view.recent[-1], str(view.row["timeframe"])
+    line.add(
+        f"{frame} {'of' if is_daily(frame) else 'closed'} {bar_moment(last.close_us, frame, now_us)}"
+        f"  C {price(last.close)}  "
+    )
     line.add(spark([bar.close for bar in view.recent], 20), "accent")
     now = (
         _field("NOW")
         .add(price(last.close))
         .add(
-            f"  {number(effect.drift_bps, 0, sign=True)} bps since the plan was made"
-            if effect.drift_bps is not None
+            f"  {number(figures.drift_bps, 0, sign=True)} bps since the plan was made"
+            if figures.drift_bps is not None
             else "",
             "dim",
         )
@@ -202,7 +258,7 @@ def _data(card: PlanCard, effect: Effect, now_us: int) -> list[Line]:
     return [line, now.add("   replay held here", "dim") if view.is_held else now]
 
 
-def _risk(card: PlanCard, effect: Effect, width: int) -> list[Line]:
+def _risk(card: PlanCard, figures: Figures, width: int) -> list[Line]:
     checks = card.row["risk"]
     lines = []
     if checks and checks[-1]["result"] != "pass":
@@ -210,12 +266,14 @@ def _risk(card: PlanCard, effect: Effect, width: int) -> list[Line]:
         told = f"✗ {plain(last['rule'] or last['result'], 24)} {plain(last['measured'] or '', 16)}"
         told += f" / {plain(last['limit'], 16)}" if last["limit"] else ""
         lines.append(Line(told, "bad"))
-    for measure in sorted(measures_of(card, effect), key=lambda measure: not measure.is_near):
+    for measure in sorted(figures.measures, key=lambda measure: not measure.is_near):
         lines.append(Line("! " if measure.is_near else "✓ ", "warn" if measure.is_near else "good").add(
-            measure.text, "strong" if measure.is_near else ""))  # fmt: skip
+            measure_text(measure), "strong" if measure.is_near else ""))  # fmt: skip
     if checks and checks[-1]["result"] == "pass":
         lines.append(
-            Line("✓ ", "good").add(f"{sum(_on(section) for section in card.rules.values())} controls passed")
+            Line("✓ ", "good").add(
+                f"{sum(_on(section) for section in card.card.rules.values())} controls passed"
+            )
         )
     if not lines:
         lines.append(Line(MISSING, "bad"))

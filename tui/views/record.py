@@ -67,16 +67,24 @@ def event_line(event: Event | None, width: int) -> Line:
 def audit_head(store: Store, found: Verification, now: float, width: int) -> list[Line]:
     """Head of the log, what this console checked itself, and the last full verification."""
     book, watch = store.book, store.watch
+    of = "" if book.root_size == book.size else f" of #{book.root_size - 1:,}"
     head = (
         Line("HEAD ", "title")
         .add(f"#{book.size - 1:,}", "strong")
-        .add(f"  root {digest(book.root or None)}  ")
+        .add(f"  root {digest(book.root or None)}{of}  ")
     )
     if watch.broken is not None:
         seq, why = watch.broken
         head.add(f"✗ line {seq:,}: {plain(why)}; nothing after it is proven; F10 halts", "bad")
+    elif watch.checked < book.size:
+        head.add(
+            f"… verified here up to line #{watch.checked - 1:,}"
+            if watch.checked
+            else "… nothing verified here yet",
+            "warn",
+        )
     else:
-        head.add(f"✓ {number(watch.checked)} lines checked here: form, chain, log signature", "good")
+        head.add(f"✓ verified here up to line #{watch.checked - 1:,}: form, chain, log signature", "good")
     lines = [head]
     if found.is_running:
         spent = now - found.began
@@ -155,7 +163,10 @@ def health_lines(store: Store, now_us: int, width: int, sent: list[tuple[int, st
         )
     lines += [
         Line(),
-        Line(f"{'run':10}{'state':12}{'isolation':12}{'runner pid':>11}{'bars':>9}   last error", "title"),
+        Line(
+            f"{'run':10}{'state':12}{'isolation':12}{'runner pid':>11}{'restarts':>10}{'bars':>9}   last error",
+            "title",
+        ),
     ]
     for view in book.runs:
         pid = found.runners.get(view.name) if found else None
@@ -164,9 +175,10 @@ def health_lines(store: Store, now_us: int, width: int, sent: list[tuple[int, st
         role = "bad" if is_waived else "good" if view.row["level"] == "sealed" else "dim"
         row.add(f"{plain(view.row['level'] or '-') + ('!' if is_waived else ''):12}", role)
         lines.append(
-            row.add(f"{pid or '-':>11}{view.row['bars']:>9,}   ").add(
-                plain(view.error or "-"), "bad" if view.error else "dim"
-            )
+            row.add(f"{pid or '-':>11}")
+            .add(f"{view.restarts:>10,}", "warn" if view.restarts else "")
+            .add(f"{view.row['bars']:>9,}   ")
+            .add(plain(view.error or "-"), "bad" if view.error else "dim")
         )
     lines += [Line(), Line("OPEN ALERTS", "title")]
     for alert in book.alerts[-6:]:

@@ -135,8 +135,7 @@ class PlansPane(SplitPane):
         if card is None or card.name != self.chosen:
             return [Line("reading…" if self.chosen else "no plan is chosen", "dim")]
         app = self.console
-        fill = app.store.book.fills.get(card.name)
-        return plans.card_lines(card, app.clock.wall_us(), width, app.said_of.get(card.name), fill)
+        return plans.card_lines(card, app.clock.wall_us(), width, app.said_of.get(card.name))
 
 
 class RunsPane(SplitPane):
@@ -145,16 +144,18 @@ class RunsPane(SplitPane):
     beside_at = None
 
     def rows(self) -> list[TableRow]:
-        return runs.run_rows(self.console.store.book, self.console.clock.wall_us())
+        store = self.console.store
+        return runs.run_rows(store.book, self.console.clock.wall_us(), store.silence_s)
 
     def interest(self) -> Interest:
         return Interest(run=self.chosen if self.is_open else None)
 
     def page(self, width: int, height: int) -> list[Line]:
-        detail = self.console.store.book.detail
+        store = self.console.store
+        detail = store.book.detail
         if detail is None or detail.view.name != self.chosen:
             return [Line("reading…", "dim")]
-        return runs.run_lines(detail, self.console.clock.wall_us(), width, height)
+        return runs.run_lines(detail, self.console.clock.wall_us(), width, height, store.silence_s)
 
     def open(self) -> None:
         super().open()

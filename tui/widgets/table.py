@@ -160,7 +160,8 @@ class VirtualTable(ScrollView, can_focus=True):
             return paint.strip(line, width, self.rich_style)
         at = y - 1 + round(self.scroll_offset.y)
         if at >= len(self.shown):
-            text = ("no match: Esc clears the filter" if self.wanted else self.empty) if at == 0 else ""
+            hidden = self.wanted and self.all_rows
+            text = ("no match: Esc clears the filter" if hidden else self.empty) if at == 0 else ""
             return paint.strip(Line(f" {text}", "dim"), width, self.rich_style)
         row = self.shown[at]
         is_chosen = row.key == self.chosen

@@ -11,10 +11,11 @@ from support.ledger_story import ACCOUNT, START_US, Story
 
 from inalpha.audit.gate import GateRefused
 from inalpha.audit.verify import verify
+from inalpha.client.card import read_card
 from inalpha.execution import gates, lines, mandates, plans, tokens
 from inalpha.ledger.projections import Violation
 from inalpha.ledger.readers import lines as read_lines
-from inalpha.ledger.readers import open_reader, plan_card, run
+from inalpha.ledger.readers import open_reader, run
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import InalphaError, Refused
 from inalpha.model.instrument import Instrument
@@ -102,8 +103,8 @@ def test_person_approves_with_a_gate(story: Story) -> None:
     plan = pending(story, name)
     note = approval(story, plan)
     order = story.do(lambda txn: plans.approve_and_execute(txn, plan, "op:anna", note))
-    card = plan_card(story.home, open_reader(story.home), plan)
-    assert (card["state"], card["decided_by"], card["order"], card["rationale"]) == (
+    card = read_card(story.home, open_reader(story.home), plan)
+    assert (card.row["state"], card.row["decided_by"], card.row["order"], card.rationale) == (
         "executed",
         "op:anna",
         order,

@@ -92,6 +92,8 @@ def test_duplicate_revision_and_out_of_order() -> None:
     revision = made.offer(raw(1, close="10.4"), LATE)
     assert revision.kind is VerdictKind.REVISION
     assert "1050" in revision.detail and "1040" in revision.detail
+    assert revision.bar is None and revision.revised is not None
+    assert (revision.revised.close_ticks, revision.revised.sequence) == (1040, 1)
     assert made.offer(raw(0), LATE).kind is VerdictKind.OUT_OF_ORDER
     assert made.offer(raw(2), LATE).kind is VerdictKind.ACCEPTED
 
