@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from inalpha.client.operator import Commitment, Operator, gate
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
+from inalpha.model.whoami import user_name
 from tui.link import Sender
 
 REPLY_S = 5.0
@@ -70,13 +70,11 @@ def _more(found: Mapping[str, Any]) -> str:
 
 async def stop_run(link: Sender, run: str) -> Said:
     """Needs no operator key: the slot's own key may stop things."""
-    return await _plain(
-        link, "stop", {"run": run, "user": getpass.getuser()}, f"{run} STOPPED; its position stays"
-    )
+    return await _plain(link, "stop", {"run": run, "user": user_name()}, f"{run} STOPPED; its position stays")
 
 
 async def pause_run(link: Sender, run: str, reason: str) -> Said:
-    args = {"scope": "run", "run": run, "state": "REDUCING", "reason": reason, "user": getpass.getuser()}
+    args = {"scope": "run", "run": run, "state": "REDUCING", "reason": reason, "user": user_name()}
     return await _plain(link, "halt", args, f"{run} REDUCING: no entries, exits run")
 
 

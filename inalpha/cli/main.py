@@ -105,6 +105,13 @@ def main(
         sys.exit(open_console(ctx.obj, view=view, as_ascii=as_ascii, operator=operator))
 
 
+def folder_of(ctx: click.Context, override: str | None = None) -> Home:
+    """The folder of this call, where it once was an installation: enough to halt it, whatever it lost since."""
+    home = Home.at(override) if override else ctx.obj
+    assert isinstance(home, Home)
+    return home if home.is_traced else home_of(ctx, override)
+
+
 def home_of(ctx: click.Context, override: str | None = None) -> Home:
     """The installation of this call; refuses when it was never made."""
     home = Home.at(override) if override else ctx.obj
