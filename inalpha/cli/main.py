@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import click
@@ -77,6 +79,19 @@ class Verbs(click.Group):
             fail(error, "--json" in sys.argv)
         except BrokenPipeError:
             sys.exit(0)
+        except Exception as error:
+            from inalpha.ledger.troubles import told
+
+            found = told(error, _folder_named())
+            if found is None:
+                raise
+            fail(found, "--json" in sys.argv)
+
+
+def _folder_named() -> Path:
+    """The home that this call was about, for a message alone."""
+    named = [value for name, value in pairwise(sys.argv) if name == "--home"]
+    return Home.at(named[-1] if named else None).root
 
 
 @click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
