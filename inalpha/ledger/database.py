@@ -13,7 +13,7 @@ from inalpha.audit.fold.base import create_projections
 from inalpha.audit.keys import sync_directory
 from inalpha.model.errors import ConfigError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LEDGER = "ledger.db"
 BLOBS = "blobs.db"
 

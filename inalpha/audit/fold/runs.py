@@ -113,9 +113,13 @@ def run_stop(conn: sqlite3.Connection, event: Event) -> None:
     data = event.data
     state = "stopped" if data["reason"] in STOPPED_REASONS else "failed"
     cursor = conn.execute(
-        f"UPDATE run SET state = ?, reason = ?, ended_seq = ?, ended_ts = ? WHERE run = ? AND {_LIVE}",
-        (state, data["reason"], event.seq, event.ts, data["run"]),
-    )
+        "UPDATE run SET state = ?, reason = ?, ended_seq = ?, ended_ts = ?, claimed_by = ?,"
+        f" reason_commit = ? WHERE run = ? AND {_LIVE}",
+        (
+            state, data["reason"], event.seq, event.ts, data.get("claimed_by"), data.get("reason_commit"),
+            data["run"],
+        ),
+    )  # fmt: skip
     only(cursor, "I15", f"{data['run']} is not live")
 
 
@@ -190,10 +194,10 @@ def halt_set(conn: sqlite3.Connection, event: Event) -> None:
     if strictest(standing, asked) is standing and standing is not asked:
         return
     conn.execute(
-        "INSERT OR REPLACE INTO halt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO halt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key, data["scope"], data["account"], data["run"], asked.value, event.seq, event.ts, event.actor,
-            data["reason_commit"],
+            data["reason_commit"], data.get("claimed_by"),
         ),
     )  # fmt: skip
 
@@ -201,7 +205,7 @@ def halt_set(conn: sqlite3.Connection, event: Event) -> None:
 def halt_resume(conn: sqlite3.Connection, event: Event) -> None:
     data = event.data
     cursor = conn.execute(
-        "UPDATE halt SET state = 'ACTIVE', seq = ?, ts = ?, actor = ?, reason_commit = ?"
+        "UPDATE halt SET state = 'ACTIVE', seq = ?, ts = ?, actor = ?, reason_commit = ?, claimed_by = NULL"
         " WHERE scope_key = ? AND state != 'ACTIVE'",
         (event.seq, event.ts, event.actor, data["reason_commit"], _scope_key(event)),
     )
