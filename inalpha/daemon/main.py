@@ -331,7 +331,8 @@ class Supervisor:
 
         async def handler(command: Command) -> dict[str, object]:
             busy_s = self.ledger.busy_s
-            if busy_s > BUSY_TELL_S:  # a command that nobody waits for any more should not take effect later
+            # Nobody may wait that long for it, and it should not take effect later. One sent again waits on.
+            if busy_s > BUSY_TELL_S and not desk.holds(command.id):
                 text = f"another program has held the ledger for {busy_s:.0f} s; nothing was done."
                 raise TryAgain("LEDGER_BUSY", text, "Try again once it has let go.")
             return await desk.handle(command)
