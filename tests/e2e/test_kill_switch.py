@@ -21,6 +21,8 @@ from inalpha.model import latch
 from inalpha.model.states import HaltState
 
 NOBODY = 54321  # a user whom the password file does not know
+NAMES = ("LOGNAME", "USER", "LNAME", "USERNAME", "HOME")
+NAMELESS = {name: value for name, value in os.environ.items() if name not in NAMES}
 BUY = """from inalpha import Strategy
 
 
@@ -147,46 +149,61 @@ def test_a_folder_that_never_was_an_installation_is_not_halted(tmp_path: Path) -
     assert "NO_HOME" in found.stderr
 
 
+def test_a_user_whom_no_password_file_names_kills_running_replays(trading: Trading) -> None:
+    become = ["unshare", "-m", "sh", "-c", 'mount --bind /dev/null /etc/passwd && exec "$@"', "sh"]
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*become, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("nothing may be mounted here")
+    pids = trading.runners()
+    found = subprocess.run(
+        [*become, sys.executable, "-m", "inalpha", "--home", str(trading.home), "halt", "--all", "--kill",
+         "--reason", "nobody says so", "--json"],
+        capture_output=True, text=True, env=NAMELESS, check=False,
+    )  # fmt: skip
+    trading.until_dead(pids)
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["killed"] == len(FILES)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="inalpha-open-"))
+    os.chmod(folder, 0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.skipif(
     os.getuid() != 0 or shutil.which("setpriv") is None, reason="only root becomes another user"
 )
-def test_a_user_without_a_name_kills(tmp_path: Path) -> None:
+def test_another_user_without_a_name_kills_what_is_his(open_folder: Path) -> None:
     become = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
     can = subprocess.run(
         [*become, sys.executable, "-c", "import inalpha.cli.main"], capture_output=True, check=False
     )
     if can.returncode:
         pytest.skip("this checkout is not open to other users")
-    shared = Path(tempfile.gettempdir())  # open to all as it is
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == shared or folder.stat().st_uid != os.getuid() or folder in shared.parents:
-            break
-        os.chmod(folder, 0o755)
-    (tmp_path / "home").mkdir(mode=0o700)
-    os.chown(tmp_path / "home", NOBODY, NOBODY)
+    home = open_folder / "home"
+    (home / "run").mkdir(mode=0o700, parents=True)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     runner = subprocess.Popen([*become, "sleep", "60"])
-    until(lambda: os.stat(f"/proc/{runner.pid}").st_uid == NOBODY, what="the other user's process")
     try:
-        (tmp_path / "home" / "run").mkdir()
-        (tmp_path / "home" / "run" / "runners.json").write_text(
-            json.dumps([[runner.pid, start_ticks(runner.pid), boot]])
-        )
-        (tmp_path / "home" / "halt.latch").touch()
-        os.chown(tmp_path / "home" / "halt.latch", NOBODY, NOBODY)
-        nameless = {
-            k: v for k, v in os.environ.items() if k not in ("LOGNAME", "USER", "LNAME", "USERNAME", "HOME")
-        }
+        until(lambda: b"sleep" in Path(f"/proc/{runner.pid}/cmdline").read_bytes()[:6], what="the process")
+        (home / "run" / "runners.json").write_text(json.dumps([[runner.pid, start_ticks(runner.pid), boot]]))
+        (home / "halt.latch").touch(0o600)
+        for path in (home, *home.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
         found = subprocess.run(
-            [*become, sys.executable, "-m", "inalpha", "--home", str(tmp_path / "home"), "halt", "--all", "--kill",
+            [*become, sys.executable, "-m", "inalpha", "--home", str(home), "halt", "--all", "--kill",
              "--reason", "nobody says so"],
-            capture_output=True, text=True, env=nameless, check=False,
+            capture_output=True, text=True, env=NAMELESS, check=False,
         )  # fmt: skip
         assert found.returncode == 0, found.stderr
         assert runner.wait(1) == -9
-        assert [row.actor for row in latch.read_rows(tmp_path / "home" / "halt.latch")] == [
-            f"cli:uid-{NOBODY}"
-        ]
+        assert [row.actor for row in latch.read_rows(home / "halt.latch")] == [f"cli:uid-{NOBODY}"]
     finally:
         runner.kill()
         runner.wait()
