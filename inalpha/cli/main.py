@@ -132,6 +132,12 @@ def home_of(ctx: click.Context, override: str | None = None) -> Home:
     home = Home.at(override) if override else ctx.obj
     assert isinstance(home, Home)
     if not home.exists:
+        if home.is_traced and not home.ledger.exists() and not home.making.exists():
+            raise ConfigError(
+                "NO_LEDGER",
+                f"{home.ledger} is gone.",
+                "Restore a backup: inalpha restore FILE. 'halt' and 'stop-daemon' work without it.",
+            )
         raise ConfigError(
             "NO_HOME", f"{home.root} holds no installation.", f"Make one: inalpha --home {home.root} init"
         )

@@ -172,7 +172,7 @@ def check(file: str, as_json: bool) -> None:
 def init(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
     """Write risk.toml with every default where there is none; an existing file is kept."""
     home = home_of(ctx, home_override)
-    if home.risk.exists() and home.risk.read_text(encoding="utf-8").strip():
+    if home.risk.exists() and home.risk.read_bytes().strip():
         raise Refused("FILE_EXISTS", f"{home.risk} holds rules.", "Edit it, or move it away first.")
     home.risk.write_text(default_text(), encoding="utf-8")
     os.chmod(home.risk, 0o600)
