@@ -26,7 +26,7 @@ def told(error: BaseException, home: Path) -> InalphaError | None:
     if isinstance(error, OSError):
         return _of_system(error)
     if isinstance(error, UnicodeDecodeError):
-        return ConfigError("NO_TEXT", f"a file of {home} is no text: {error}.", "Restore it.")
+        return ConfigError("FILE_TEXT", f"a file of {home} is no text: {error}.", "Restore it.")
     return None
 
 

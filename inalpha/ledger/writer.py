@@ -197,6 +197,7 @@ class Ledger:
 
     def _stop(self) -> None:
         self._closed = True
+        self.give_up()
         self._jobs.put(None)
         self._thread.join()
         os.close(self._lock)
