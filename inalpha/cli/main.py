@@ -106,7 +106,12 @@ def main(
     ctx: click.Context, home: str | None, as_daemon: bool, view: bool, as_ascii: bool, operator: str | None
 ) -> None:
     """Leave a model-written strategy trading overnight on a paper account, and prove what it did."""
-    ctx.obj = Home.at(home)
+    try:
+        ctx.obj = Home.at(home)
+    except ConfigError:  # nobody knows where this user lives; the verb may name a home of its own
+        if as_daemon or ctx.invoked_subcommand is None:
+            raise
+        ctx.obj = None
     if as_daemon:
         if ctx.invoked_subcommand is not None:
             click.echo("error: USAGE: --daemon takes no verb.", err=True)
@@ -122,15 +127,20 @@ def main(
 
 def folder_of(ctx: click.Context, override: str | None = None) -> Home:
     """The folder of this call, where it once was an installation: enough to halt it, whatever it lost since."""
-    home = Home.at(override) if override else ctx.obj
-    assert isinstance(home, Home)
+    home = named_home(ctx, override)
     return home if home.is_traced else home_of(ctx, override)
+
+
+def named_home(ctx: click.Context, override: str | None = None) -> Home:
+    """The home that this call names, whatever is there."""
+    home = Home.at(override) if override or ctx.obj is None else ctx.obj
+    assert isinstance(home, Home)
+    return home
 
 
 def home_of(ctx: click.Context, override: str | None = None) -> Home:
     """The installation of this call; refuses when it was never made."""
-    home = Home.at(override) if override else ctx.obj
-    assert isinstance(home, Home)
+    home = named_home(ctx, override)
     if not home.exists:
         if home.is_traced and not home.ledger.exists() and not home.making.exists():
             raise ConfigError(

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from support.installation import Installation
 
 from inalpha.cli.main import VERBS, main
+from inalpha.model import latch
+from inalpha.model.states import HaltState
 
 # Each argument that verbs demand, with something of its form that this home does not hold.
 WORDS = {
@@ -135,9 +137,40 @@ def test_every_verb_tells_what_is_wrong(
         fault = found.exception is not None and not isinstance(found.exception, SystemExit)
         if fault or found.exit_code not in CODES:
             wrong.append((" ".join(path), found.exit_code, repr(found.exception)))
-        if spoil is no_ledger and path == ("halt",):
+        if path == ("halt",):
             assert found.exit_code == 0, found.output
         if spoil is no_ledger and found.exit_code in (1,):
             wrong.append((" ".join(path), found.exit_code, found.output[-200:]))
     assert wrong == []
     assert swept > len(VERBS)
+
+
+@pytest.mark.parametrize("spoil", SPOILS, ids=lambda spoil: spoil.__name__)
+def test_a_kill_binds_in_each_of_them(sound: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(sound, home)
+    spoil(home)
+    found = CliRunner().invoke(
+        main, ["--home", str(home), "halt", "--all", "--kill", "--reason", "all of it"]
+    )
+    assert found.exit_code == 0, found.output
+    assert latch.read_rows(home / "halt.latch")[-1].state is HaltState.KILLED
+
+
+def test_a_user_without_a_home_directory_names_one_behind_the_verb(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "INALPHA_HOME", "STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def nobody(uid: int) -> object:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    home = tmp_path / "home"
+    shutil.copytree(sound, home)
+    for verb in (("halt", "--kill", "--reason", "x"), ("status",)):
+        assert CliRunner().invoke(main, [*verb, "--home", str(home)]).exit_code == 0
+        found = CliRunner().invoke(main, [*verb])
+        assert (found.exit_code, "NO_HOME" in found.output) == (78, True), found.output
+    assert CliRunner().invoke(main, []).exit_code == 78
