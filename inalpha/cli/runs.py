@@ -352,7 +352,6 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
 @run.command()
 @click.argument("name", metavar="RUN")
 @click.option("--flatten", "flattens", is_flag=True, help="Also close its position: a plan, signed at once.")
-@click.option("--reason", metavar="TEXT", help="Why; kept with the stop, erasable.")
 @signing_options
 @home_option
 @json_option
@@ -361,7 +360,6 @@ def stop(
     ctx: click.Context,
     name: str,
     flattens: bool,
-    reason: str | None,
     operator: str | None,
     passphrase_file: str | None,
     home_override: str | None,
@@ -375,7 +373,7 @@ def stop(
     if who is not None and row is not None and row["ended_seq"] is not None:
         found = {"run": name, "state": row["state"]}  # over already: what it left can still be closed
     else:
-        found = send(home, "stop", {"run": name, "user": user_name(), "reason": reason}, who)
+        found = send(home, "stop", {"run": name, "user": user_name()})
     closing = flatten(home, who, name) if who is not None else None
     if as_json:
         emit_json({**found, "flatten": closing} if flattens else found)

@@ -103,17 +103,8 @@ class RunActor:
         if not self.closed:
             self.start()
 
-    async def end(
-        self,
-        reason: str,
-        text: str = "",
-        actor: str = DAEMON,
-        *,
-        only_live: bool = False,
-        told: Callable[[Txn], dict[str, str]] = lambda txn: {},
-    ) -> None:
+    async def end(self, reason: str, text: str = "", actor: str = DAEMON, *, only_live: bool = False) -> None:
         """The run's last line. reason: a word; those of STOPPED_REASONS mean stopped, any other failed.
-        told: further members of the line, made in its transaction.
 
         A run that leaves a position goes on without its strategy while its feed lasts; called again
         (unless only_live), or where nothing is left to watch, this closes it.
@@ -142,7 +133,7 @@ class RunActor:
                     close_open(txn, self.run)
                 self._claim(kernel)
                 if was_live:
-                    txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64], **told(txn)})
+                    txn.line("run.stop", actor, {"run": self.run, "reason": reason[:64]})
                     if failed:
                         self.office.record_failure(txn, self.run, reason, text)
                 self.ended, self.closed = True, not stays

@@ -14,7 +14,6 @@ from inalpha.audit.notes import parse_vkey
 from inalpha.audit.schema import check_object
 from inalpha.daemon import evaluation, gated, plans
 from inalpha.daemon.call import Body, Call
-from inalpha.daemon.claimant import claimant
 from inalpha.daemon.witnessing import record
 from inalpha.execution import gates, waivers
 from inalpha.execution.mandates import mandate_digest
@@ -161,31 +160,8 @@ async def stop_run(office: Office, call: Call) -> Body:
     actor = office.actors.get(run)
     if actor is None or actor.ended:
         raise Refused("RUN_STATE", f"{run} is not live.", "List them: inalpha run list")
-    by, reason = _actor(call), call.optional("reason", 500)
-
-    def told(txn: Txn) -> dict[str, str]:
-        members = {}
-        claimed = _claimed_by(txn, call)
-        if claimed is not None:
-            members["claimed_by"] = claimed
-        if reason:
-            members["reason_commit"] = txn.commit_text(reason)
-        return members
-
-    await actor.end("operator", f"{call.identity}, {call.optional('user') or 'unknown user'}", by, told=told)
+    await actor.end("operator", f"{call.identity}, {call.optional('user') or 'unknown user'}")
     return {"run": run, "state": "stopped"}
-
-
-def _actor(call: Call) -> str:
-    """Whose line an ungated command makes: the operator's whose key signed it, else the daemon's own."""
-    return call.principal if call.principal.startswith("op:") else "system:daemon"
-
-
-def _claimed_by(txn: Txn, call: Call) -> str | None:
-    """None where a key says who it is: that is no claim."""
-    if _actor(call) == call.principal:
-        return None
-    return claimant(txn.conn, call.optional("claims", 64) or call.principal, call.optional("user"))
 
 
 async def set_halt(office: Office, call: Call) -> Body:
@@ -195,7 +171,8 @@ async def set_halt(office: Office, call: Call) -> Body:
         raise Refused("HALT_STATE", f"{word!r} is no state.", f"One of {', '.join(HaltState)}.")
     state = HaltState(word)
     account, run = call.optional("account"), call.optional("run")
-    reason = call.text("reason", 500)
+    by = f"{call.identity}, {call.optional('user') or 'unknown user'}"
+    reason = f"{call.text('reason', 500)} ({by})"
     key = run or account or "all"
     if state is HaltState.ACTIVE:
         raise Refused("HALT_STATE", "resuming needs a signature.", "inalpha resume SCOPE --reason TEXT")
@@ -212,10 +189,8 @@ async def set_halt(office: Office, call: Call) -> Body:
         before = office.accounts.scope_state(key)
         if before.severity >= state.severity:
             return {"scope": key, "state": before.value, "seq": None}
-        claimed, by = _claimed_by(txn, call), _actor(call)
-        seq = office.set_halt(txn, scope, account, run, state, by, reason, claimed_by=claimed)
-        # The reason is a text that may be erased: the alert does not repeat it.
-        office.halted(txn, key, state, f"{claimed} (claimed)" if claimed else by)
+        seq = office.set_halt(txn, scope, account, run, state, "system:daemon", reason)
+        office.alert(txn, "halt", key, f"{state.value} by {by}")  # the reason is a text that may be erased
         return {"scope": key, "state": state.value, "seq": seq}
 
     body = await call.commit(office, job, ("halt", [key]))

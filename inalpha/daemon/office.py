@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from inalpha.daemon.accounts import Accounts
 from inalpha.daemon.actor import WARMUP_BARS, RunActor
-from inalpha.daemon.claimant import latch_claimant
 from inalpha.daemon.config import Config
 from inalpha.daemon.feeds import FeedHub
 from inalpha.daemon.link import RunnerLink
@@ -299,22 +298,17 @@ class Office:
 
         await self.write(job)
 
-    def alert(self, txn: Txn, kind: str, scope: str, text: str, state: str = "") -> None:
-        """One open alert per kind, scope and state, counting repeats between its first and its last time."""
+    def alert(self, txn: Txn, kind: str, scope: str, text: str) -> None:
+        """One open alert per kind and scope, counting repeats."""
         cursor = txn.conn.execute(
-            "UPDATE alert SET count = count + 1, text = ?, last_ts = ?"
-            " WHERE kind = ? AND scope = ? AND state = ? AND acked_ts IS NULL",
-            (text[:500], txn.now_us, kind, scope, state),
+            "UPDATE alert SET count = count + 1, text = ? WHERE kind = ? AND scope = ? AND acked_ts IS NULL",
+            (text[:500], kind, scope),
         )
         if cursor.rowcount == 0:
             txn.conn.execute(
-                "INSERT INTO alert (ts, last_ts, kind, scope, state, text, count) VALUES (?, ?, ?, ?, ?, ?, 1)",
-                (txn.now_us, txn.now_us, kind, scope, state, text[:500]),
+                "INSERT INTO alert (ts, kind, scope, text, count) VALUES (?, ?, ?, ?, 1)",
+                (txn.now_us, kind, scope, text[:500]),
             )
-
-    def halted(self, txn: Txn, key: str, state: HaltState, by: str) -> None:
-        """A halt's alert, whichever way the halt came."""
-        self.alert(txn, "halt", key, f"{state.value} by {by}", state.value)
 
     # Halts.
 
@@ -337,8 +331,7 @@ class Office:
             if self.accounts.halts_of(account, "")[1][1].severity >= trip.state.severity:
                 continue
             self.set_halt(txn, "account", account, None, trip.state, RISK, f"{trip.rule} tripped")
-            text = f"{trip.rule} tripped: the account is {trip.state.value}"
-            self.alert(txn, "halt", account, text, trip.state.value)
+            self.alert(txn, "halt", account, f"{trip.rule} tripped: the account is {trip.state.value}")
             loop = self._loop
             if loop is not None:
                 loop.call_soon_threadsafe(lambda: self.later(self.apply_halts()))
@@ -358,19 +351,20 @@ class Office:
         actor: str,
         reason: str,
         proposal: str | None = None,
-        claimed_by: str | None = None,
     ) -> int:
         """The halt's line; the books know at once. Answers the line's seq."""
-        data = {
-            "scope": scope,
-            "account": account,
-            "run": run,
-            "state": state.value,
-            "reason_commit": txn.commit_text(reason),
-        }
-        if claimed_by is not None:
-            data["claimed_by"] = claimed_by
-        seq = txn.line("halt.set", actor, data, proposal=proposal)
+        seq = txn.line(
+            "halt.set",
+            actor,
+            {
+                "scope": scope,
+                "account": account,
+                "run": run,
+                "state": state.value,
+                "reason_commit": txn.commit_text(reason),
+            },
+            proposal=proposal,
+        )
         self.accounts.set_halt(run or account or "all", state)
         return seq
 
@@ -400,13 +394,8 @@ class Office:
             for row in rows:
                 if self.accounts.scope_state(row.scope_key).severity >= row.state.severity:
                     continue
-                claimed = latch_claimant(row.actor)
-                self.set_halt(
-                    txn, row.scope, row.account, row.run, row.state, "system:daemon", row.reason,
-                    claimed_by=claimed,
-                )  # fmt: skip
-                by = f"{claimed} (claimed)" if claimed else row.actor
-                self.halted(txn, row.scope_key, row.state, f"{by}, by the latch")
+                reason = f"{row.reason} (latch, {row.actor})"
+                self.set_halt(txn, row.scope, row.account, row.run, row.state, "system:daemon", reason)
 
         await self.write(job)
         if latch.UNREADABLE not in rows:

@@ -14,7 +14,7 @@ from inalpha.audit.keys import sync_directory
 from inalpha.model.errors import ConfigError
 from inalpha.model.readonly import is_closed, read_only_uri
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 1
 LEDGER = "ledger.db"
 BLOBS = "blobs.db"
 

@@ -23,7 +23,7 @@ CREATE TABLE run(run TEXT PRIMARY KEY, candidate TEXT NOT NULL, sha256 TEXT NOT 
   level TEXT, host TEXT, evidence_sha256 TEXT, bars INTEGER NOT NULL DEFAULT 0, intents INTEGER NOT NULL DEFAULT 0,
   awaited INTEGER NOT NULL DEFAULT 0, fills INTEGER NOT NULL DEFAULT 0, refused INTEGER NOT NULL DEFAULT 0,
   position TEXT NOT NULL DEFAULT '0', last_open INTEGER, last_close INTEGER, last_bar_sha256 TEXT, head TEXT,
-  ended_seq INTEGER, ended_ts INTEGER, claimed_by TEXT, reason_commit TEXT) STRICT, WITHOUT ROWID;
+  ended_seq INTEGER, ended_ts INTEGER) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX run_live ON run(account, symbol) WHERE state IN ('starting','running','parked');
 CREATE TABLE step(run TEXT NOT NULL, bar INTEGER NOT NULL, open INTEGER NOT NULL, close INTEGER NOT NULL,
   intents INTEGER NOT NULL, bar_sha256 TEXT NOT NULL, state_sha256 TEXT NOT NULL, seq INTEGER NOT NULL,
@@ -56,8 +56,7 @@ CREATE TABLE decision(intent TEXT PRIMARY KEY, run TEXT NOT NULL, bar INTEGER NO
 CREATE INDEX decision_run ON decision(run, seq);
 CREATE TABLE resumed(seq INTEGER PRIMARY KEY, scope_key TEXT NOT NULL) STRICT;
 CREATE TABLE halt(scope_key TEXT PRIMARY KEY, scope TEXT NOT NULL, account TEXT, run TEXT, state TEXT NOT NULL,
-  seq INTEGER NOT NULL, ts INTEGER NOT NULL, actor TEXT NOT NULL, reason_commit TEXT NOT NULL,
-  claimed_by TEXT) STRICT, WITHOUT ROWID;
+  seq INTEGER NOT NULL, ts INTEGER NOT NULL, actor TEXT NOT NULL, reason_commit TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE opt_out(seq INTEGER PRIMARY KEY, rule TEXT NOT NULL, run TEXT NOT NULL, expires INTEGER NOT NULL) STRICT;
 CREATE TABLE proposal(proposal TEXT PRIMARY KEY, what TEXT NOT NULL, subject_sha256 TEXT NOT NULL,
   rationale_commit TEXT NOT NULL, state TEXT NOT NULL, opened_by TEXT NOT NULL, opened_seq INTEGER NOT NULL,

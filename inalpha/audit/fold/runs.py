@@ -113,13 +113,9 @@ def run_stop(conn: sqlite3.Connection, event: Event) -> None:
     data = event.data
     state = "stopped" if data["reason"] in STOPPED_REASONS else "failed"
     cursor = conn.execute(
-        "UPDATE run SET state = ?, reason = ?, ended_seq = ?, ended_ts = ?, claimed_by = ?,"
-        f" reason_commit = ? WHERE run = ? AND {_LIVE}",
-        (
-            state, data["reason"], event.seq, event.ts, data.get("claimed_by"), data.get("reason_commit"),
-            data["run"],
-        ),
-    )  # fmt: skip
+        f"UPDATE run SET state = ?, reason = ?, ended_seq = ?, ended_ts = ? WHERE run = ? AND {_LIVE}",
+        (state, data["reason"], event.seq, event.ts, data["run"]),
+    )
     only(cursor, "I15", f"{data['run']} is not live")
 
 
@@ -194,10 +190,10 @@ def halt_set(conn: sqlite3.Connection, event: Event) -> None:
     if strictest(standing, asked) is standing and standing is not asked:
         return
     conn.execute(
-        "INSERT OR REPLACE INTO halt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO halt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key, data["scope"], data["account"], data["run"], asked.value, event.seq, event.ts, event.actor,
-            data["reason_commit"], data.get("claimed_by"),
+            data["reason_commit"],
         ),
     )  # fmt: skip
 
@@ -205,7 +201,7 @@ def halt_set(conn: sqlite3.Connection, event: Event) -> None:
 def halt_resume(conn: sqlite3.Connection, event: Event) -> None:
     data = event.data
     cursor = conn.execute(
-        "UPDATE halt SET state = 'ACTIVE', seq = ?, ts = ?, actor = ?, reason_commit = ?, claimed_by = NULL"
+        "UPDATE halt SET state = 'ACTIVE', seq = ?, ts = ?, actor = ?, reason_commit = ?"
         " WHERE scope_key = ? AND state != 'ACTIVE'",
         (event.seq, event.ts, event.actor, data["reason_commit"], _scope_key(event)),
     )

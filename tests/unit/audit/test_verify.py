@@ -121,9 +121,7 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], None], str | None, int | None]] = {
     "cash edited": (lambda home: edit(home, "UPDATE account SET cash = '100044.375'"), "C11", 33),
     "fill row removed": (lambda home: edit(home, "DELETE FROM fill WHERE fill = 'fill-2'"), "C11", 33),
     "halt row removed or added": (
-        lambda home: edit(
-            home, "INSERT INTO halt VALUES ('all','all',NULL,NULL,'HALTED',1,1,'op:anna','',NULL)"
-        ),
+        lambda home: edit(home, "INSERT INTO halt VALUES ('all','all',NULL,NULL,'HALTED',1,1,'op:anna','')"),
         "C11",
         33,
     ),

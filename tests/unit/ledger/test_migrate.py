@@ -27,8 +27,8 @@ import os, signal, sys
 from pathlib import Path
 from inalpha.ledger import database
 from inalpha.ledger.writer import Ledger
-database.SCHEMA_VERSION = 3
-database.migrations = lambda after: [(3, "CREATE TABLE extra(x);\\nSELECT die();\\n", "0" * 64)]
+database.SCHEMA_VERSION = 2
+database.migrations = lambda after: [(2, "CREATE TABLE extra(x);\\nSELECT die();\\n", "0" * 64)]
 connect = database.connect
 def connected(path):
     conn = connect(path)
@@ -49,23 +49,23 @@ def version(path: Path) -> int:
 
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(database, "migrations", lambda after: [(3, SCRIPT, SHA256)] if after < 3 else [])
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(database, "migrations", lambda after: [(2, SCRIPT, SHA256)] if after < 2 else [])
 
 
 @pytest.mark.usefixtures("newer")
 def test_older_file_is_brought_forward_once(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as before:
-        before.setattr(database, "SCHEMA_VERSION", 2)
+        before.setattr(database, "SCHEMA_VERSION", 1)
         story = whole_story(tmp_path / "home")
     for _ in range(2):
         story.open()
         assert story.do(lambda txn: txn.conn.execute("SELECT x FROM extra").fetchall()) == [("made",)]
         story.close()
     told = [event.data for event in events_of(story.home) if event.kind == "schema.migrate"]
-    assert told == [{"from": 2, "sha256": SHA256, "to": 3}]
-    assert version(story.home / "ledger.db") == 3
-    assert version(story.home / "ledger-schema2.backup") == 2
+    assert told == [{"from": 1, "sha256": SHA256, "to": 2}]
+    assert version(story.home / "ledger.db") == 2
+    assert version(story.home / "ledger-schema1.backup") == 1
     assert verify(story.home, story.genesis).reason is None
 
 
@@ -74,8 +74,8 @@ def test_unclosed_epoch_recovers_before_its_migration_is_told(
 ) -> None:
     story = Story(tmp_path / "home").create()
     story.ledger.abandon()
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(database, "migrations", lambda after: [(3, SCRIPT, SHA256)])
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(database, "migrations", lambda after: [(2, SCRIPT, SHA256)])
     story.open()
     story.close()
     kinds = [event.kind for event in events_of(story.home)]
@@ -90,11 +90,11 @@ def test_failing_script_leaves_the_file_untouched(
     story = whole_story(tmp_path / "home")
     before = events_of(story.home)
     with pytest.MonkeyPatch.context() as failing:
-        failing.setattr(database, "SCHEMA_VERSION", 3)
-        failing.setattr(database, "migrations", lambda after: [(3, script, SHA256)])
+        failing.setattr(database, "SCHEMA_VERSION", 2)
+        failing.setattr(database, "migrations", lambda after: [(2, script, SHA256)])
         with pytest.raises(sqlite3.Error):
             story.open()
-    assert version(story.home / "ledger.db") == 2 and events_of(story.home) == before
+    assert version(story.home / "ledger.db") == 1 and events_of(story.home) == before
     story.open()
     story.close()
     assert verify(story.home, story.genesis).reason is None
@@ -106,8 +106,8 @@ def test_killed_inside_a_migration_the_old_schema_opens(tmp_path: Path) -> None:
         [sys.executable, "-c", KILLED, str(story.home)], cwd=ROOT, env=os.environ, check=False
     )
     assert child.returncode == -signal.SIGKILL
-    assert version(story.home / "ledger.db") == 2
-    assert version(story.home / "ledger-schema2.backup") == 2
+    assert version(story.home / "ledger.db") == 1
+    assert version(story.home / "ledger-schema1.backup") == 1
     story.open()
     story.close()
     assert verify(story.home, story.genesis).reason is None
@@ -116,30 +116,8 @@ def test_killed_inside_a_migration_the_old_schema_opens(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("newer")
 def test_newer_file_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     story = whole_story(tmp_path / "home")
-    monkeypatch.setattr(database, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(database, "SCHEMA_VERSION", 1)
     before = (story.home / "ledger.db").read_bytes()
     with pytest.raises(ConfigError, match="SCHEMA_NEWER"):
         story.open()
     assert (story.home / "ledger.db").read_bytes() == before
-
-
-UNDONE = (
-    "ALTER TABLE alert DROP COLUMN last_ts", "ALTER TABLE alert DROP COLUMN state",
-    "ALTER TABLE halt DROP COLUMN claimed_by", "ALTER TABLE run DROP COLUMN claimed_by",
-    "ALTER TABLE run DROP COLUMN reason_commit", "PRAGMA user_version = 1",
-    "INSERT INTO alert (ts, kind, scope, text, count) VALUES (7, 'halt', 'all', 'HALTED', 2)",
-)  # fmt: skip
-
-
-def test_ledger_of_schema_1_learns_who_halted_and_when_last(tmp_path: Path) -> None:
-    story = whole_story(tmp_path / "home")
-    conn = sqlite3.connect(story.home / "ledger.db", isolation_level=None)
-    for statement in UNDONE:
-        conn.execute(statement)
-    conn.close()
-    story.open()
-    sql = "SELECT ts, last_ts, state, count FROM alert"
-    assert story.do(lambda txn: txn.conn.execute(sql).fetchall()) == [(7, 7, "", 2)]
-    story.close()
-    assert version(story.home / "ledger.db") == 2
-    assert verify(story.home, story.genesis).reason is None
