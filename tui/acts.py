@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from inalpha.client.operator import Commitment, Operator, gate
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
+from inalpha.model.whoami import user_name
 from tui.link import Sender
 
 REPLY_S = 5.0
@@ -70,12 +70,12 @@ def _more(found: Mapping[str, Any]) -> str:
 
 async def stop_run(link: Sender, run: str, note: str, who: Operator | None) -> Said:
     """Needs no operator key: the slot's own key may stop things. An open key signs, so that no name is a claim."""
-    args = {"run": run, "user": getpass.getuser(), "reason": note}
+    args = {"run": run, "user": user_name(), "reason": note}
     return await _tighten(link, "stop", args, who, f"{run} STOPPED; its position stays")
 
 
 async def pause_run(link: Sender, run: str, reason: str, who: Operator | None) -> Said:
-    args = {"scope": "run", "run": run, "state": "REDUCING", "reason": reason, "user": getpass.getuser()}
+    args = {"scope": "run", "run": run, "state": "REDUCING", "reason": reason, "user": user_name()}
     return await _tighten(link, "halt", args, who, f"{run} REDUCING: no entries, exits run")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from inalpha.audit.event import Event
 from inalpha.audit.report import Report
 from inalpha.audit.rulebook import Claims, check_claims
+from inalpha.model.readonly import is_closed, read_only_uri
 
 _COMMITS = ("rationale_commit", "reason_commit")
 # Per kind: the members whose hashes name blobs that are never erased.
@@ -51,13 +52,15 @@ def check_blobs(home: Path, needed: Needed, claims: Claims, report: Report) -> N
     """Recompute every hash and commitment; absent ones fail, erased ones are counted. Then what rests on them."""
     path = home / "blobs.db"
     try:
-        blobs = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        blobs = sqlite3.connect(read_only_uri(path), uri=True, isolation_level=None)
         try:
             found = _check_rows(blobs, needed, report)
             check_claims(claims, lambda name: _data(blobs, name), report)
         finally:
             blobs.close()
     except sqlite3.Error as error:
+        if is_closed(error) and path.exists():
+            raise
         report.fail("C10", 0, f"blobs.db cannot be read: {error}")
         return
     for names in (needed.files, needed.commits):

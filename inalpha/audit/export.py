@@ -26,6 +26,7 @@ from inalpha.audit.fold.base import Violation, create_scratch
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
 from inalpha.audit.notes import NoteError
 from inalpha.model.errors import IntegrityError, Refused
+from inalpha.model.readonly import read_only_uri
 
 PAGE = 1024
 HASH = 32
@@ -230,9 +231,7 @@ class _Export:
 
     def _blobs(self) -> Iterator[tuple[str, bytes]]:
         """Files under their hash; texts with their salt, under the hash of both."""
-        blobs = sqlite3.connect(
-            f"{(self.home / 'blobs.db').resolve().as_uri()}?mode=ro", uri=True, isolation_level=None
-        )
+        blobs = sqlite3.connect(read_only_uri(self.home / "blobs.db"), uri=True, isolation_level=None)
         try:
             blobs.execute("BEGIN")
             names = [name for (name,) in blobs.execute("SELECT name FROM blob")]

@@ -28,6 +28,7 @@ from inalpha.audit.policy import Policy
 from inalpha.audit.report import Report
 from inalpha.audit.schema import TWO_PERSON
 from inalpha.audit.signatures import signature_verifier
+from inalpha.model.readonly import is_closed, read_only_uri
 
 PAGE = 1000
 
@@ -78,13 +79,13 @@ def verify(
     if not path.exists():
         report.fail("C11", 0, "there is no ledger.db")
         return report
-    reader = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0
-    )
+    reader = sqlite3.connect(read_only_uri(path), uri=True, isolation_level=None, timeout=5.0)
     try:
         reader.execute("PRAGMA query_only = ON")
         return _Verifier(reader, report, home, asked).run()
     except sqlite3.DatabaseError as error:
+        if is_closed(error):
+            raise
         report.fail("C3", report.size, f"the file cannot be read: {error}")
         return report
     finally:

@@ -18,7 +18,7 @@ from inalpha.audit.keys import (
     operator_path,
 )
 from inalpha.cli.client import read_passphrase
-from inalpha.cli.main import home_of
+from inalpha.cli.main import home_of, named_home
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json
 from inalpha.cli.recover import apply
@@ -77,7 +77,7 @@ def restore(
     as_json: bool,
 ) -> None:
     """Make the home from FILE: verified, signed by the owner, HALTED; the present home is set aside."""
-    home = Home.at(home_override) if home_override else ctx.obj
+    home = named_home(ctx, home_override)
     lock = take_lock(home.root) if home.exists else None
     for told in sweep(home.root):
         click.echo(told, err=True)

@@ -19,7 +19,7 @@ from inalpha.bus.slots import SELF_TEST
 from inalpha.bus.start import find_mosquitto
 from inalpha.cli.checks import durable_disk, record
 from inalpha.cli.client import reading
-from inalpha.cli.main import home_of
+from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import bar_words, emit_json, iso, plain, table
 from inalpha.client.newkeys import unsettled
@@ -159,7 +159,7 @@ def _alive(pid: object) -> int | None:
 @click.pass_context
 def stop_daemon(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
     """Stop the daemon cleanly; its runs go on with the next one."""
-    home = home_of(ctx, home_override)
+    home = folder_of(ctx, home_override)
     presence = find(home)
     if presence is not None:
         stop_process(presence.pid, presence.start_ticks)

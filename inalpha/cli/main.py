@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import click
@@ -86,9 +88,22 @@ class Verbs(click.Group):
             fail(error, as_json)
         except BrokenPipeError:
             sys.exit(0)
+        except Exception as error:
+            from inalpha.ledger.troubles import told
+
+            trouble = told(error, _folder_named())
+            if trouble is None:
+                raise
+            fail(trouble, as_json)
         if as_json:
             sys.exit(found if isinstance(found, int) else 0)  # what ctx.exit() was given
         return found
+
+
+def _folder_named() -> Path:
+    """The home that this call was about, for a message alone."""
+    named = [value for name, value in pairwise(sys.argv) if name == "--home"]
+    return Home.at(named[-1] if named else None).root
 
 
 @click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,7 +118,12 @@ def main(
     ctx: click.Context, home: str | None, as_daemon: bool, view: bool, as_ascii: bool, operator: str | None
 ) -> None:
     """Leave a model-written strategy trading overnight on a paper account, and prove what it did."""
-    ctx.obj = Home.at(home)
+    try:
+        ctx.obj = Home.at(home)
+    except ConfigError:  # nobody knows where this user lives; the verb may name a home of its own
+        if as_daemon or ctx.invoked_subcommand is None:
+            raise
+        ctx.obj = None
     if as_daemon:
         if ctx.invoked_subcommand is not None:
             click.echo("error: USAGE: --daemon takes no verb.", err=True)
@@ -117,11 +137,29 @@ def main(
         sys.exit(open_console(ctx.obj, view=view, as_ascii=as_ascii, operator=operator))
 
 
+def folder_of(ctx: click.Context, override: str | None = None) -> Home:
+    """The folder of this call, where it once was an installation: enough to halt it, whatever it lost since."""
+    home = named_home(ctx, override)
+    return home if home.is_traced else home_of(ctx, override)
+
+
+def named_home(ctx: click.Context, override: str | None = None) -> Home:
+    """The home that this call names, whatever is there."""
+    home = Home.at(override) if override or ctx.obj is None else ctx.obj
+    assert isinstance(home, Home)
+    return home
+
+
 def home_of(ctx: click.Context, override: str | None = None) -> Home:
     """The installation of this call; refuses when it was never made."""
-    home = Home.at(override) if override else ctx.obj
-    assert isinstance(home, Home)
+    home = named_home(ctx, override)
     if not home.exists:
+        if home.is_traced and not home.ledger.exists() and not home.making.exists():
+            raise ConfigError(
+                "NO_LEDGER",
+                f"{home.ledger} is gone.",
+                "Restore a backup: inalpha restore FILE. 'halt' and 'stop-daemon' work without it.",
+            )
         raise ConfigError(
             "NO_HOME", f"{home.root} holds no installation.", f"Make one: inalpha --home {home.root} init"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from inalpha.cli.client import reading
-from inalpha.cli.main import home_of
+from inalpha.cli.main import home_of, named_home
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json, on_terminal, plain
 from inalpha.ledger import readers
@@ -74,7 +74,7 @@ def _replay_path(ctx: click.Context, path: Path, strategy: str | None, home_over
     from runners.local import LocalSandbox
 
     def known() -> list[Rules]:
-        home = Home.at(home_override) if home_override else ctx.obj
+        home = named_home(ctx, home_override)
         return [default_rules(), *([load_rules(home.risk)] if home.exists else [])]
 
     spec, entries = read_file(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 import sqlite3
@@ -35,6 +34,7 @@ from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_PENDING, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.whoami import user_name
 from inalpha.risk.rules import load_rules
 from inalpha.strategy.params import BadParam, merge_params
 
@@ -396,7 +396,7 @@ def stop(
     if who is not None and row is not None and row["ended_seq"] is not None:
         found = {"run": name, "state": row["state"]}  # over already: what it left can still be closed
     else:
-        found = send(home, "stop", {"run": name, "user": getpass.getuser(), "reason": reason}, who)
+        found = send(home, "stop", {"run": name, "user": user_name(), "reason": reason}, who)
     closing = flatten(home, who, name) if who is not None else None
     if as_json:
         emit_json({**found, "flatten": closing} if flattens else found)
@@ -417,7 +417,7 @@ def stop(
 def pause(ctx: click.Context, name: str, reason: str, home_override: str | None, as_json: bool) -> None:
     """REDUCING: no entries, exits run. Resuming is signed."""
     home = home_of(ctx, home_override)
-    args = {"scope": "run", "run": name, "state": "REDUCING", "reason": reason, "user": getpass.getuser()}
+    args = {"scope": "run", "run": name, "state": "REDUCING", "reason": reason, "user": user_name()}
     found = send(home, "halt", args)
     emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
-from inalpha.cli.main import home_of
+from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_json, plain, table
 from inalpha.client import halting
@@ -53,11 +53,12 @@ def halt(
     as_json: bool,
 ) -> None:
     """HALTED: no order works, positions stay. Needs no key; works with the daemon hung or gone."""
-    home = home_of(ctx, home_override)
+    home = folder_of(ctx, home_override)
     if sum((run_name is not None, account is not None, everything)) > 1:
         raise InalphaError("SCOPE", "name one scope.", "--run R, --account A or --all.", exit_code=EXIT_USAGE)
-    scope = scope_of(home, run_name, account)
+    scope, unsure = halting.scope_of(home, run_name, account)
     found = set_halt(home, scope, HaltState.KILLED if kill else HaltState.HALTED, reason)
+    found["warnings"] = [*unsure, *found["warnings"]]
     if as_json:
         emit_json(found)
         return
@@ -171,7 +172,7 @@ def check(file: str, as_json: bool) -> None:
 def init(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
     """Write risk.toml with every default where there is none; an existing file is kept."""
     home = home_of(ctx, home_override)
-    if home.risk.exists() and home.risk.read_text(encoding="utf-8").strip():
+    if home.risk.exists() and home.risk.read_bytes().strip():
         raise Refused("FILE_EXISTS", f"{home.risk} holds rules.", "Edit it, or move it away first.")
     home.risk.write_text(default_text(), encoding="utf-8")
     os.chmod(home.risk, 0o600)

@@ -24,6 +24,7 @@ from inalpha.audit.keys import (
     write_sealed,
 )
 from inalpha.cli.client import read_passphrase
+from inalpha.cli.main import named_home
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json
 from inalpha.daemon.config import DEFAULT_TEXT
@@ -63,7 +64,7 @@ def init(
     as_json: bool,
 ) -> None:
     """Make the home: ledger, log key, operator key, inalpha.toml and risk.toml."""
-    home = Home.at(home_override) if home_override else ctx.obj
+    home = named_home(ctx, home_override)
     handle = operator or _user_handle()
     passphrase = None if is_open else _new_passphrase(passphrase_file, handle)
 

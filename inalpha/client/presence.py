@@ -53,13 +53,20 @@ def presence_path(home: Home) -> Path:
     return home.root / "daemon.json"
 
 
-def find(home: Home) -> Presence | None:
-    """The living daemon of this home; None when there is none, whatever a stale file says."""
+def last_said(home: Home) -> Presence | None:
+    """What the last daemon of this home said of itself, living or not; None when nothing can be read."""
     try:
-        presence = Presence(**json.loads(presence_path(home).read_text(encoding="utf-8")))
+        return Presence(**json.loads(presence_path(home).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return presence if start_ticks(presence.pid) == presence.start_ticks else None
+
+
+def find(home: Home) -> Presence | None:
+    """The living daemon of this home; None when there is none, whatever a stale file says."""
+    presence = last_said(home)
+    if presence is None or start_ticks(presence.pid) != presence.start_ticks:
+        return None
+    return presence
 
 
 def require(home: Home) -> Presence:

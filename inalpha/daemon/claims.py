@@ -19,7 +19,7 @@ def claimant(conn: sqlite3.Connection, user: str | None) -> str:
     known = conn.execute(
         "SELECT 1 FROM key WHERE principal = ? AND revoked_after IS NULL", (f"op:{handle}",)
     ).fetchone()
-    return f"{'op' if known else 'os'}:{handle}"
+    return f"{'op' if known and handle == user else 'os'}:{handle}"
 
 
 def author(conn: sqlite3.Connection, principal: str, user: str | None) -> tuple[str, str | None]:

@@ -60,6 +60,10 @@ class Desk:
         self._office = office
         self._open: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
+    def holds(self, command_id: str) -> bool:
+        """Whether it is being carried out now."""
+        return command_id in self._open
+
     async def handle(self, command: Command) -> dict[str, Any]:
         """The reply's data. Raises InalphaError; an unexpected error becomes INTERNAL and is logged."""
         waiting = self._open.get(command.id)

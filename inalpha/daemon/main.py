@@ -30,35 +30,45 @@ from inalpha.daemon.hosting import HostChild
 from inalpha.daemon.logs import Log
 from inalpha.daemon.office import Office
 from inalpha.daemon.witnessing import watch_witnesses
+from inalpha.ledger import troubles
 from inalpha.ledger.leftovers import sweep
 from inalpha.ledger.writer import Ledger
-from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, ConfigError, InalphaError
+from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, ConfigError, InalphaError, TryAgain
 from inalpha.model.home import Home
 
 BEAT_S = 1.0
 STOP_S = 8.0
+BUSY_TELL_S = 1.0
 BUS_UNSOUND = "BUS_UNSOUND"
 
 
 def run_daemon(home: Home) -> int:
     """Supervise a home until SIGTERM. Answers the exit code; errors are on stderr as the command line's."""
     log = Log()
-    for told in sweep(home.root):
-        log("leftover", text=told)
     try:
+        for text in sweep(home.root):
+            log("leftover", text=text)
         ledger = Ledger.open(home.root, app=f"inalpha {__version__}")
-    except InalphaError as error:
-        print(f"error: {error.code}: {error.message} {error.fix}".rstrip(), file=sys.stderr)  # noqa: T201
-        return error.exit_code
+    except Exception as error:
+        return _told(home, error).exit_code
     try:
         return asyncio.run(Supervisor(home, ledger, log).run())
-    except InalphaError as error:
-        log("start_failed", "error", code=error.code, text=error.message, fix=error.fix)
-        print(f"error: {error.code}: {error.message} {error.fix}".rstrip(), file=sys.stderr)  # noqa: T201
-        return error.exit_code
+    except Exception as error:
+        found = _told(home, error)
+        log("start_failed", "error", code=found.code, text=found.message, fix=found.fix)
+        return found.exit_code
     finally:
         presence.withdraw(home)  # while the ledger is still ours: afterwards it could be a successor's
         ledger.close("sigterm")
+
+
+def _told(home: Home, error: Exception) -> InalphaError:
+    """Say on stderr what ended the daemon; a fault of this program keeps its traceback."""
+    found = troubles.told(error, home.root)
+    if found is None:
+        raise error
+    print(f"error: {found.code}: {found.message} {found.fix}".rstrip(), file=sys.stderr)  # noqa: T201
+    return found
 
 
 class Supervisor:
@@ -111,6 +121,7 @@ class Supervisor:
                 self._beat(),
                 self._watch_broker(),
                 self._watch_rules(),
+                self._watch_ledger(),
                 self.host.watch(self._announce_changes),
                 self.host.watch_remotes(self._announce_changes),
                 self.office.outbox.publish(self._notice),
@@ -145,6 +156,8 @@ class Supervisor:
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         """No new steps; what is queued commits; then host, broker and the last state, within 10 s."""
         self.office.stopping = True
+        if self.ledger.busy_s:
+            self.ledger.give_up()  # what waits was not written; the journal says where each run stands
         _notify("STOPPING=1")
         for task in tasks:
             task.cancel()
@@ -222,7 +235,7 @@ class Supervisor:
     async def _beat(self) -> None:
         """A beat comes from the loop that steps runs, behind a ledger job: a wedged one falls silent."""
         while True:
-            await self.office.write(lambda txn: None)
+            await self._pass_ledger()
             self._beats += 1
             body = {"epoch": self.ledger.epoch, "head": self.ledger.size, "n": self._beats}
             raw = envelope.encode("beat", body, epoch=self.ledger.epoch, now_us=envelope.wall_us())
@@ -230,6 +243,32 @@ class Supervisor:
             _notify("WATCHDOG=1")
             self._announce_changes()
             await asyncio.sleep(BEAT_S)
+
+    async def _pass_ledger(self) -> None:
+        """Behind a ledger job, or beside it while another program holds the ledger: that is no wedge of ours."""
+        job = asyncio.ensure_future(self.office.write(lambda txn: None))
+        while not job.done() and not self.ledger.busy_s:
+            await asyncio.wait([job], timeout=BEAT_S / 10)
+        if job.done():
+            job.result()
+        else:
+            job.cancel()
+
+    async def _watch_ledger(self) -> None:
+        """A ledger that another program holds: runs and commands wait. Told once it can be written again."""
+        longest = 0.0
+        while True:
+            busy_s = self.ledger.busy_s
+            if busy_s > BUSY_TELL_S and not longest:
+                self.log("ledger_busy", "warning", text="another program holds the ledger: all waits for it")
+            if busy_s > BUSY_TELL_S:
+                longest = busy_s
+            elif longest and not busy_s:
+                text = f"another program held the ledger for {longest:.0f} s; nothing was written meanwhile"
+                self.log("ledger_free", text=text)
+                longest = 0.0
+                await self.office.write(lambda txn, text=text: self.office.alert(txn, "ledger", "home", text))  # type: ignore[misc]
+            await asyncio.sleep(0.2)
 
     async def _watch_broker(self) -> None:
         """A dead broker is started again; clients find it by themselves. Each reconnect is tested."""
@@ -291,6 +330,11 @@ class Supervisor:
         desk = Desk(self.office)
 
         async def handler(command: Command) -> dict[str, object]:
+            busy_s = self.ledger.busy_s
+            # Nobody may wait that long for it, and it should not take effect later. One sent again waits on.
+            if busy_s > BUSY_TELL_S and not desk.holds(command.id):
+                text = f"another program has held the ledger for {busy_s:.0f} s; nothing was done."
+                raise TryAgain("LEDGER_BUSY", text, "Try again once it has let go.")
             return await desk.handle(command)
 
         server = CommandServer(

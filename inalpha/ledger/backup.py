@@ -21,6 +21,7 @@ from inalpha.audit.verify import verify
 from inalpha.ledger.database import BLOBS, LEDGER
 from inalpha.ledger.leftovers import drop_parts, sweep, workplace
 from inalpha.model.errors import IntegrityError, Refused
+from inalpha.model.readonly import read_only_uri
 
 SIGNED = "head.checkpoint"
 NEEDED = (LEDGER, BLOBS, SIGNED)
@@ -109,7 +110,7 @@ def check(directory: Path, progress: Progress | None = None) -> Report:
 
 
 def _copy(source: Path, target: Path) -> None:
-    reader = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=5.0)
+    reader = sqlite3.connect(read_only_uri(source), uri=True, timeout=5.0)
     copy = sqlite3.connect(target)
     try:
         reader.backup(copy)

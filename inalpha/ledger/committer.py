@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,7 +28,7 @@ from inalpha.ledger.folded import Folded
 from inalpha.ledger.mend import Mend, forget_heads
 from inalpha.ledger.startup import open_chain, settle_log_key
 from inalpha.ledger.txn import Tail, Txn
-from inalpha.model.errors import InalphaError
+from inalpha.model.errors import InalphaError, TryAgain
 
 T = TypeVar("T")
 Job = Callable[[Txn], Any]
@@ -36,6 +37,9 @@ CHECKPOINT_EVERY_S = 60.0
 HEAD_EVERY_S = 1.0
 MAX_BEHIND_US = 5_000_000
 ROTATE_EVERY_US = 86_400_000_000
+OPEN_BUSY_S = 5.0
+MOST_PAUSE_S = 0.5
+_SHORT = "PRAGMA busy_timeout = 100"
 _TEMPORARY = "PRAGMA temp_store = MEMORY"  # a savepoint's undo pages are no business of the disk
 
 
@@ -48,7 +52,8 @@ class EpochFenced(InalphaError):
 class Committer:
     """The connections, the tree and the tail of an open ledger.
 
-    on_commit(size, root): after each COMMIT with lines. on_clock_behind(us): the host's clock was found behind
+    on_commit(size, root): after each COMMIT with lines. gives_up: set to wait no longer for whoever holds the file.
+    on_clock_behind(us): the host's clock was found behind
     the record and all was halted.
     """
 
@@ -57,6 +62,7 @@ class Committer:
         self.on_commit: Callable[[int, bytes], None] | None = None
         self.on_clock_behind: Callable[[int], None] | None = None
         self.latched = False
+        self.gives_up = threading.Event()
         self.origin = ""
         self.genesis = ""
         self.epoch = 0
@@ -66,6 +72,7 @@ class Committer:
         self._app = app
         self._mend = mend
         self._dirty_since: float | None = None
+        self._busy_since: float | None = None
         self._published: tuple[int, float] = (0, 0.0)
         self._told_behind = 0
         self._texts = KnownTexts()
@@ -77,6 +84,12 @@ class Committer:
     def is_dirty(self) -> bool:
         """Whether a signed checkpoint of the last lines is still owed."""
         return self._dirty_since is not None
+
+    @property
+    def busy_s(self) -> float:
+        """How long another program has kept this one from writing; 0.0 while nobody does."""
+        since = self._busy_since
+        return 0.0 if since is None else max(time.monotonic() - since, 1e-9)
 
     # Opening and closing.
 
@@ -115,6 +128,8 @@ class Committer:
         if self._folded is not None:
             self._folded.sign(self.home, self._tail.signer)
         self._rotated_at = self._tail.ts
+        for conn in (self._conn, self._blobs):
+            conn.execute(_SHORT)  # `_patiently` goes on from there
 
     def _begin_epoch(self, clean: bool, previous: int, migrated: list[tuple[int, int, str]]) -> None:
         conn = self._conn
@@ -211,7 +226,7 @@ class Committer:
         with group.held:
             try:
                 if not conn.in_transaction:  # a migration has opened the epoch's transaction already
-                    conn.execute("BEGIN IMMEDIATE")
+                    self._patiently(lambda: conn.execute("BEGIN IMMEDIATE"))
                 if fenced:
                     self._check_epoch()
                 yield group
@@ -221,7 +236,7 @@ class Committer:
                 # Durable before the lines that name them; one sync for all blobs of the group.
                 blobs = [blob for txn in group.done for blob in txn.blobs]
                 if blobs:
-                    store(self._blobs, blobs)
+                    self._patiently(lambda: store(self._blobs, blobs))
                 conn.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
@@ -233,6 +248,31 @@ class Committer:
         for txn in group.done:
             self._committed(txn)
         self._follow(group.done)
+
+    def _patiently(self, act: Callable[[], object]) -> None:
+        """Another program that holds a file lets go of it some time: wait, longer each time.
+
+        Nothing was written yet, so that trying again is safe. Raises TryAgain at opening and at the end.
+        """
+        began, pause_s = time.monotonic(), 0.02
+        while True:
+            try:
+                act()
+            except sqlite3.OperationalError as error:
+                if not disk.is_busy(error):
+                    raise
+                if self.epoch == 0 and time.monotonic() - began > OPEN_BUSY_S:
+                    raise disk.busy(error) from error
+                if self.gives_up.is_set():
+                    text = f"the ledger closes while another program holds it: {error}."
+                    raise TryAgain("LEDGER_CLOSED", text, "Start the daemon again.") from error
+                if self._busy_since is None:
+                    self._busy_since = began
+                self.gives_up.wait(pause_s)
+                pause_s = min(pause_s * 2, MOST_PAUSE_S)
+            else:
+                self._busy_since = None
+                return
 
     def _begin(self, before: Txn | None) -> Txn:
         """A job's view of the ledger: what is committed, and what the jobs before it in its group have done."""

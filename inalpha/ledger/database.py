@@ -12,6 +12,7 @@ from pathlib import Path
 from inalpha.audit.fold.base import create_projections
 from inalpha.audit.keys import sync_directory
 from inalpha.model.errors import ConfigError
+from inalpha.model.readonly import is_closed, read_only_uri
 
 SCHEMA_VERSION = 1
 LEDGER = "ledger.db"
@@ -77,10 +78,12 @@ def read_version(path: Path) -> int:
 
 def _version_in_wal(path: Path) -> int:
     """After a crash the header's latest copy may still lie in the write-ahead log."""
-    conn = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+    conn = sqlite3.connect(read_only_uri(path), uri=True)
     try:
         return int(conn.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.DatabaseError as error:
+        if is_closed(error):
+            raise
         raise ConfigError("LEDGER_UNREADABLE", f"{path}: {error}.", "Restore a backup.") from error
     finally:
         conn.close()

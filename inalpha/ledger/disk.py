@@ -22,6 +22,18 @@ def is_latching(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether another program holds the file: it will let go of it."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    return isinstance(error, sqlite3.Error) and name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def busy(error: BaseException) -> TryAgain:
+    return TryAgain(
+        "LEDGER_BUSY", f"another program holds the ledger: {error}.", "Try again once it has let go."
+    )
+
+
 def latched() -> TryAgain:
     """The answer to every job after the disk has failed once."""
     return TryAgain("LEDGER_LATCHED", "the disk failed; nothing more is written.", "Restart the daemon.")
@@ -35,6 +47,8 @@ def opening_failed(error: BaseException) -> BaseException:
     """A spoiled file is the auditor's affair, a failing disk the operator's; the rest stays as it is."""
     if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return IntegrityError("LEDGER_DAMAGED", f"the file cannot be read: {error}.", "Restore a backup.")
+    if is_busy(error):
+        return busy(error)
     return disk_failed("opened", error) if is_latching(error) else error
 
 

@@ -17,6 +17,7 @@ from inalpha.audit.event import Event, read_event
 from inalpha.audit.head import read_heads
 from inalpha.model.errors import ConfigError, Refused
 from inalpha.model.money import e8_from_text, multiply_e8, text_from_e8
+from inalpha.model.readonly import read_only_uri
 from inalpha.model.states import HaltState, strictest
 
 LEDGER = "ledger.db"
@@ -338,7 +339,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.exists():
         raise ConfigError("NO_LEDGER", f"{path} does not exist.", "Run 'inalpha init', or give --home.")
     conn = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=ro",
+        read_only_uri(path),
         uri=True,
         isolation_level=None,
         timeout=5.0,

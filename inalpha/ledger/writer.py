@@ -31,6 +31,8 @@ T = TypeVar("T")
 # A group ends when nothing waits, and at the latest here: the first of it should not wait long for the last.
 GROUP_JOBS = 64
 GROUP_S = 0.01
+# At the end a ledger that another program holds is waited for this long: the next start recovers.
+CLOSE_BUSY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,15 @@ class Ledger:
         return self._committer.latched
 
     @property
+    def busy_s(self) -> float:
+        """How long another program has kept this one from writing; 0.0 while nobody does."""
+        return self._committer.busy_s
+
+    def give_up(self) -> None:
+        """Wait no longer for whoever holds the ledger: what waits now, and what comes, is told LEDGER_CLOSED."""
+        self._committer.gives_up.set()
+
+    @property
     def on_commit(self) -> Callable[[int, bytes], None] | None:
         return self._committer.on_commit
 
@@ -170,7 +181,12 @@ class Ledger:
         if self._closed:
             return
         if not self.latched:
+            if self.busy_s:
+                self.give_up()
             future = self.submit(lambda txn: txn.line("epoch.close", "system:daemon", {"reason": reason}))
+            with contextlib.suppress(TimeoutError, InalphaError, CancelledError):
+                future.result(CLOSE_BUSY_S)
+            self.give_up()
             with contextlib.suppress(InalphaError, CancelledError):
                 future.result()
         self._stop()
@@ -181,6 +197,7 @@ class Ledger:
 
     def _stop(self) -> None:
         self._closed = True
+        self.give_up()
         self._jobs.put(None)
         self._thread.join()
         os.close(self._lock)

@@ -111,7 +111,10 @@ def split_feed(text: str) -> tuple[str, str, Decimal | None]:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError as error:  # "~" where neither HOME nor the password file knows one
+        raise _usage(f"{path}: {error}") from error
 
 
 def file_sha256(path: Path) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from platformdirs import user_runtime_path, user_state_path
 
+from inalpha.model.errors import ConfigError
+
 # sun_path holds 108 bytes; the broker's socket needs some of them.
 MAX_SOCKET_PATH = 100
 
@@ -17,7 +19,15 @@ def default_home() -> Path:
     for name in ("INALPHA_HOME", "STATE_DIRECTORY"):
         if os.environ.get(name):
             return Path(os.environ[name]).absolute()
-    return user_state_path("inalpha", appauthor=False)
+    try:
+        path = user_state_path("inalpha", appauthor=False)
+    except RuntimeError:  # neither HOME nor the password file knows where this user lives
+        path = Path()
+    if not path.is_absolute():  # older releases of platformdirs answer "~" as such
+        raise ConfigError(
+            "NO_HOME", "this user has no home directory to look in.", "Name one: --home DIR, or INALPHA_HOME."
+        )
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,12 @@ class Home:
     def exists(self) -> bool:
         """Whether `init` came to its end here: only then has somebody seen the recovery seed."""
         return self.ledger.exists() and not self.making.exists()
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether anything here tells an installation from just any folder; enough to halt it."""
+        names = ("ledger.db", "halt.latch", "daemon.json", "head", "lock", "log.key", "keys", "inalpha.toml")
+        return any(os.path.lexists(self.root / name) for name in names)
 
     @property
     def making(self) -> Path:

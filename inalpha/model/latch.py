@@ -7,10 +7,12 @@ unreadable, torn or unknown counts as KILLED for all.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,10 +77,21 @@ def _decode(line: bytes) -> LatchRow:
         return UNREADABLE
 
 
+def _open(path: Path, flags: int) -> int:
+    """A regular file or OSError: a pipe in its place would hold up whoever opens or reads it."""
+    handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return handle
+
+
 def read_rows(path: Path) -> list[LatchRow]:
     """Every row in force; an unreadable, missing or torn file answers KILLED for all."""
     try:
-        data = path.read_bytes()
+        handle = _open(path, os.O_RDONLY)
+        with open(handle, "rb") as file:
+            data = file.read()
     except OSError:
         return [UNREADABLE]
     if not data:
@@ -94,9 +107,9 @@ def append_row(path: Path, row: LatchRow) -> bool:
     A missing file counts as KILLED for all, and goes on doing so: the file made here says it first.
     """
     try:
-        handle, first = os.open(path, os.O_WRONLY | os.O_APPEND), b""
+        handle, first = _open(path, os.O_WRONLY | os.O_APPEND), b""
     except FileNotFoundError:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        handle = _open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         first = encode_row(UNREADABLE)
     try:
         os.write(handle, first + encode_row(row))
@@ -118,7 +131,7 @@ def append_row(path: Path, row: LatchRow) -> bool:
 def commit_guard(path: Path) -> Iterator[list[LatchRow]]:
     """Rows under a shared lock that a committing transaction holds until its COMMIT has returned."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = _open(path, os.O_RDONLY)
     except OSError:
         yield [UNREADABLE]
         return
@@ -132,7 +145,7 @@ def commit_guard(path: Path) -> Iterator[list[LatchRow]]:
 def clear(path: Path, expected: int) -> bool:
     """Empty the file once its rows are in the ledger; False when a row arrived meanwhile."""
     try:
-        handle = os.open(path, os.O_RDWR)
+        handle = _open(path, os.O_RDWR)
     except OSError:
         return False
     try:
@@ -147,7 +160,9 @@ def clear(path: Path, expected: int) -> bool:
 
 
 def create(path: Path) -> None:
-    """Make an empty latch, owner-only; an existing one is emptied."""
+    """Make an empty latch, owner-only; an existing one is emptied, what is no file is set aside."""
+    if os.path.lexists(path) and not path.is_file():
+        os.rename(path, path.with_name(f"{path.name}.{time.time_ns()}"))
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fsync(handle)
     os.close(handle)

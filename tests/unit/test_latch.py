@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,14 @@ def test_clearing_keeps_a_row_that_arrived_meanwhile(path: Path) -> None:
     assert len(latch.read_rows(path)) == 2
     assert latch.clear(path, 2)
     assert latch.read_rows(path) == []
+
+
+def test_what_is_no_file_counts_as_killed_and_holds_nobody_up(path: Path) -> None:
+    for make in (Path.mkdir, os.mkfifo):
+        path.unlink() if path.is_file() else path.rename(path.with_name(f"old-{make.__name__}"))
+        make(path)
+        assert latch.read_rows(path) == [latch.UNREADABLE]
+        with pytest.raises(OSError, match=r"directory|regular|device"):
+            latch.append_row(path, ROW)
+        latch.create(path)
+        assert latch.read_rows(path) == []

@@ -199,9 +199,9 @@ def test_the_signed_head_follows_while_readers_keep_the_writer_busy(
     assert parse_note((story.home / "head.checkpoint").read_bytes()).size == size
 
 
-def busy(*_: Any) -> None:
-    error = sqlite3.OperationalError("database is locked")
-    error.sqlite_errorname = "SQLITE_BUSY"
+def broken(*_: Any) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_WRITE"
     raise error
 
 
@@ -217,7 +217,7 @@ def leaves_a_statement(txn: Txn) -> object:
     return statement, next(statement)
 
 
-@pytest.mark.parametrize("how", ["texts are locked", "transaction gone", "savepoint stays open"])
+@pytest.mark.parametrize("how", ["texts are not kept", "transaction gone", "savepoint stays open"])
 def test_a_group_that_is_lost_ends_the_writer_whatever_the_cause(
     story: Story, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
@@ -228,8 +228,8 @@ def test_a_group_that_is_lost_ends_the_writer_whatever_the_cause(
         memory.append(note(txn))
         txn.commit_text("text")
 
-    if how == "texts are locked":
-        monkeypatch.setattr(committer, "store", busy)
+    if how == "texts are not kept":
+        monkeypatch.setattr(committer, "store", broken)
     last = {"transaction gone": no_memory, "savepoint stays open": leaves_a_statement}.get(how, note)
     before = story.ledger.size
     futures = together(story, [done, last])
