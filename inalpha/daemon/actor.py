@@ -143,6 +143,11 @@ class RunActor:
                     write_command(txn, self.plan.facts, kernel.command(command, self.context()))
                 if not stays:
                     close_open(txn, self.run)
+                    if not was_live and kernel is not None and kernel.position_lots:
+                        told = f"{reason} {text}".strip()
+                        self.office.alert(
+                            txn, "position_left", self.run, f"{told}: its position is watched no more"
+                        )
                 self._claim(kernel)
                 if was_live:
                     txn.line("run.stop", *self._last_line(txn, reason, text, actor, claim))
@@ -272,10 +277,16 @@ class RunActor:
 
             opened = await self.office.write(job, ("run", [self.run]))
         if opened:
+            # A run that was stepped on before has a task that still waits for its next bar: two would feed one book.
+            await self.quiesce()
             self._held = held
             self.office.log("run_caretaken", "info", self.run)
             self.start()
-            await self._ready()
+            try:
+                await self._ready()
+            except BaseException:
+                self.release()
+                raise
         return opened
 
     async def _ready(self) -> None:
@@ -302,6 +313,10 @@ class RunActor:
     def waiver_over(self, now_us: int) -> Waiver | None:
         """The first waiver that this run relies on and that has ended."""
         return next((waiver for waiver in self.waivers if now_us >= waiver.expires), None)
+
+    def over_waived(self, now_us: int) -> bool:
+        """Whether a live run's waiver has ended. What an ended run left is watched whatever was waived."""
+        return not self.ended and self.waiver_over(now_us) is not None
 
     async def runner_ended(self, error: RunnerEnded) -> None:
         """The runner ended between bars: for good, or to come back by replay."""
@@ -537,7 +552,7 @@ class RunActor:
         """On the writer's thread. A halt that came after the step began voids it before COMMIT."""
         if self.office.halt_now(txn, self.account, self.run).severity > began.severity:
             raise StepVoided
-        if self.has_newer_limits(txn) or self.has_expired(txn.now_us) or self.waiver_over(txn.now_us):
+        if self.has_newer_limits(txn) or self.has_expired(txn.now_us) or self.over_waived(txn.now_us):
             raise StepVoided
         for name, (salt, text) in fresh.items():
             txn.keep_text(name, salt, text)

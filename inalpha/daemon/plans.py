@@ -97,17 +97,19 @@ async def create(office: Office, call: Call) -> Body:
     check_rationale(rationale, principal)
     if wanted.get("rationale_commit") != commit:
         raise Refused("RATIONALE", "the body names another rationale.", "--rationale TEXT")
-    actor = await _stepping(office, str(wanted.get("run")), principal)
+    actor, is_held = await _stepping(office, str(wanted.get("run")), principal)
     body: Body = {}
 
     def make(txn: Txn, kernel: Kernel, context: AccountContext) -> CommandResult:
         book = proposed.target(txn.conn, actor.run)
         expires = wanted.get("expires")
         assert isinstance(kernel.risk, RiskEngine)
-        longest_s = min(proposed.MAX_LIFE_S, kernel.risk.rules.controls.plan_expiry.human_s)
+        longest_s = proposed.MAX_LIFE_S
+        if wanted.get("reduce_only") is not True:  # P17 is a limit of entries like any other
+            longest_s = min(longest_s, kernel.risk.rules.controls.plan_expiry.human_s)
         if type(expires) is not int or not 0 < expires - txn.now_us <= longest_s * 10**6:
             raise Refused("BAD_EXPIRES", f"a plan waits for a person at most {longest_s} s (P17).",
-                          "--expires 300, or raise plan_expiry.human_s in risk.toml (signed).")  # fmt: skip
+                          f"--expires {longest_s}s, or raise plan_expiry.human_s in risk.toml (signed).")  # fmt: skip
         if not (book.is_live or wanted.get("reduce_only") is True):
             raise Refused("RUN_ENDED", f"{actor.run} has ended: it can only close.", "--reduce-only")
         asked = book.order(wanted, "")
@@ -133,22 +135,24 @@ async def create(office: Office, call: Call) -> Body:
     try:
         await actor.command(make, ("plan", [actor.run]))
     finally:
-        actor.release()
+        if is_held:
+            actor.release()
     if body["outcome"] == "rejected":
         raise Refused(body["code"], f"{body['plan']} was refused: {body['message']}", "Nothing was ordered.")
     return body
 
 
-async def _stepping(office: Office, run: str, principal: str) -> RunActor:
+async def _stepping(office: Office, run: str, principal: str) -> tuple[RunActor, bool]:
     """The run whose book takes an order from outside; a person's word opens that of an ended run again.
 
+    The second is whether it was opened for this order, and takes no bar until it is released.
     Raises Refused: NO_RUN where nothing moves and nothing may be opened.
     """
     actor = office.actors.get(run)
     if actor is not None and not actor.closed:
-        return actor
+        return actor, False
     if principal.startswith("op:") and await office.caretake(run, held=True):
-        return office.actors[run]
+        return office.actors[run], True
     state = office.accounts.halt_of_run(run)
     if state.severity >= HaltState.HALTED.severity:
         raise Refused(state.value, f"{run} is {state.value}.", "inalpha resume SCOPE --reason TEXT")

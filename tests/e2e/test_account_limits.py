@@ -120,6 +120,29 @@ def test_a_persons_plan_opens_the_book_of_a_run_that_nobody_watches(
     home("audit", "verify")
 
 
+def test_a_position_that_was_stepped_on_survives_a_kill_and_a_resume(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Between two bars a minute apart: whoever waited for the next one before the kill must not feed it too."""
+    home = installation
+    (tmp_path / "hold.py").write_text(HOLD)
+    candidate = home.promote(tmp_path / "hold.py")
+    rules = home.home / "risk.toml"
+    rules.write_text(rules.read_text().replace("human_s = 900", "human_s = 60"))
+    run = home.run(candidate, write_daily(tmp_path / "FLAT.csv", [100.0] * 900), "2", "FLAT")
+    until(lambda: home.json("run", "show", run)["position"] == "90", what="a position")
+    home("run", "stop", run)
+    home("halt", "--all", "--kill", "--reason", "enough")
+    home("resume", "all", "--reason", "looked at it")
+    at = home.json("run", "show", run)["bars"]
+    until(lambda: home.json("run", "show", run)["bars"] > at + 3, what="bars under the caretaker")
+    assert home.json("run", "show", run)["watched"]
+    assert "run_error" not in (home.home / "test.log").read_text()
+    home("run", "stop", run, "--flatten")  # a plan of five minutes, although entries wait one at most
+    until(lambda: home.json("run", "show", run)["position"] == "0", what="a flat book")
+    home("audit", "verify")
+
+
 @pytest.mark.parametrize("restarts", [2, pytest.param(10, marks=pytest.mark.campaign)])
 def test_a_resume_after_a_drawdown_holds_over_restarts(
     installation: Installation, tmp_path: Path, restarts: int

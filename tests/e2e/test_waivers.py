@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.daily import write_daily
 from support.installation import STRATEGIES, Installation, first_bars, inalpha, until
 
 from inalpha.cli.client import Operator, gate, send, unlock, unlock_agent
@@ -228,3 +229,28 @@ def test_explain_names_who_asks_and_who_signs(installation: Installation) -> Non
     assert "anyone here" in home("policy", "explain", "run", "stop")
     assert "agent" in home("policy", "explain", "candidate", "submit")
     assert home("policy", "explain", "status", code=2)
+
+
+def test_what_a_run_left_is_stepped_on_when_its_waiver_ends(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """The run ends with its waiver; the guard still closes its position when the market falls afterwards."""
+    home = installation
+    (tmp_path / "hold.py").write_text(
+        "from inalpha import Strategy\n\n\nclass Hold(Strategy):\n    def on_bar(self, bar):\n"
+        "        if bar.sequence == 0:\n            self.buy(90, reason='in')\n"
+    )
+    candidate = home.promote(tmp_path / "hold.py")
+    rules = home.home / "risk.toml"
+    text = rules.read_text().replace(
+        "[controls.duplicate]\nenabled = true", "[controls.duplicate]\nenabled = false"
+    )
+    rules.write_text(text)
+    home("risk", "apply")
+    home("policy", "opt-out", "duplicate", "--run", "run-1", "--expires", "6s", "--reason", "a test")
+    run = home.run(candidate, write_daily(tmp_path / "FALL.csv", [100.0] * 60 + [70.0] * 300), "5", "FALL")
+    until(lambda: home.json("run", "show", run)["state"] == "failed", what="the end of the waiver")
+    assert home.json("run", "show", run)["reason"] == "waiver_expired"
+    until(lambda: home.json("run", "show", run)["position"] == "0", what="the guard's exit")
+    assert home.items("fills", "--run", run)[-1]["reason"] == "HARD_STOP"
+    home("audit", "verify")

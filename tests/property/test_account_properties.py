@@ -313,3 +313,21 @@ def _crowd(chance: random.Random) -> dict[int, list[dict[str, Any]]]:
                 {"side": "sell", "quantity": chance.choice(["100", "5000"]), "reduce_only": True}
             )
     return script
+
+
+def test_a_begun_entry_whose_cash_a_cover_took_is_begun_again_and_cancelled() -> None:
+    """Short 400 at 100 holds 80,000 of 140,000; its cover at 320 costs 128,000 while a purchase of 55,000 is begun."""
+    rules = parse_rules(RULES.format(order=100, symbol=100, stop=90, collar=50, long_only="false"))
+    short = {
+        0: [{"side": "sell", "quantity": "400"}],
+        1: [{"side": "buy", "quantity": "400", "reduce_only": True}],
+    }
+    scripts = [short, {1: [{"side": "buy", "quantity": "550"}]}]
+    flat = [1.0] * BARS
+    desk = Desk(scripts, [[1.0, 1.0, 3.2, *flat[3:]], flat], rules, allow_short=True)
+    desk.bar(0, [0, 1], [0, 1])
+    desk.bar(1, [0, 1], [0, 1])
+    desk.bar(2, [1, 0], [0, 1])
+    assert desk.voided == 1
+    assert [(end.intent, end.code) for end in desk.runs[1].results[2].ended] == [("1:0", "ACCOUNT_CASH")]
+    assert desk.cash == desk.accounts[ACCOUNT].cash_e8 > 0
