@@ -207,3 +207,19 @@ def test_another_user_without_a_name_kills_what_is_his(open_folder: Path) -> Non
     finally:
         runner.kill()
         runner.wait()
+
+
+def test_a_ledger_that_another_program_spoils_keeps_nobody_from_killing(trading: Trading) -> None:
+    assert trading.daemon is not None
+    pids = trading.runners()
+    with (trading.home / "ledger.db").open("r+b") as file:
+        file.write(b"spoiled by another program" * 20_000)
+    began = time.monotonic()
+    found = inalpha(trading.home, "halt", "--all", "--kill", "--reason", "spoiled", "--json")
+    assert found.returncode == 0, (found.stdout, found.stderr)
+    trading.until_dead(pids)
+    assert time.monotonic() - began < 5
+    until(lambda: trading.daemon is not None and trading.daemon.poll() is not None, 20, "the daemon's end")
+    assert trading.daemon.poll() in (6, 75)
+    assert [row.state for row in trading.rows()] == [HaltState.KILLED]
+    assert "Traceback" not in (trading.home / "test.log").read_text()
