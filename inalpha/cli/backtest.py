@@ -179,6 +179,6 @@ def lint(file: str, as_json: bool) -> None:
         for item in findings:
             where = f"{plain(file)}:{item.line}:{item.col}"
             click.echo(f"{where} {item.level} {item.code}: {plain(item.message)} {plain(item.fix)}".rstrip())
-        click.echo(f"{len(errors)} errors, {len(findings) - len(errors)} notes")
+        click.echo(f"{len(errors)} errors, {len(findings) - len(errors)} warnings")
     if errors:
         sys.exit(EXIT_REFUSED)

@@ -156,7 +156,8 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
                    "measures": measures if is_open else [],
                    "orders": [_order_item(order) for order in card.orders]})  # fmt: skip
         return
-    click.echo(f"{name}  {row['state'].upper()}  expires {iso(row['expires'])}")
+    until = f"  expires {iso(row['expires'])}" if is_open else ""
+    click.echo(f"{name}  {row['state'].upper()}{until}")
     price = f"limit {row['limit']}" if row["limit"] else row["type"]
     click.echo(
         f"  {row['side'].upper()} {row['quantity']} {plain(row['symbol'])} {price}"

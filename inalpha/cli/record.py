@@ -268,6 +268,13 @@ def _show_account(ctx: click.Context, name: str | None, home_override: str | Non
         click.echo(f"{key:10} {value}")
 
 
+def _alert_text(row: dict[str, Any]) -> str:
+    """One alert with its first and last time, and how often it came where that is more than once."""
+    first, last = iso(row["ts"]), iso(row["last_ts"])
+    when = first if row["count"] == 1 else f"{first} to {last}, {row['count']} times"
+    return f"{row['kind']} {row['scope']}: {plain(row['text'])} ({when})"
+
+
 @click.command()
 @click.option("--since", metavar="WHEN|last", default=None)
 @home_option
@@ -296,7 +303,8 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
         _exception("halted", halt_text(halt_item(row)), row["run"], row["state"], row["seq"]) for row in halts
     ]
     told += [asdict(item) for item in found.exceptions]
-    told += [_exception("alert", f"{a['kind']} {a['scope']}: {a['text']}", code=a["kind"]) for a in alerts]
+    # A halt stands above by its own line, with who set it and why.
+    told += [_exception("alert", _alert_text(a), code=a["kind"]) for a in alerts if a["kind"] != "halt"]
     waiting = [f"{p['plan']} waits for a person until {iso(p['expires'])}" for p in pending]
     verdict = "All is well." if not told else "Look at the exceptions."
     if as_json:

@@ -51,15 +51,18 @@ def run_daemon(home: Home) -> int:
         ledger = Ledger.open(home.root, app=f"inalpha {__version__}")
     except Exception as error:
         return _told(home, error).exit_code
+    why = "failure"  # until it ended as it was asked to
     try:
-        return asyncio.run(Supervisor(home, ledger, log).run())
+        code = asyncio.run(Supervisor(home, ledger, log).run())
+        why = "sigterm" if code == 0 else why
+        return code
     except Exception as error:
         found = _told(home, error)
         log("start_failed", "error", code=found.code, text=found.message, fix=found.fix)
         return found.exit_code
     finally:
         presence.withdraw(home)  # while the ledger is still ours: afterwards it could be a successor's
-        ledger.close("sigterm")
+        ledger.close(why)
 
 
 def _told(home: Home, error: Exception) -> InalphaError:

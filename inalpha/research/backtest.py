@@ -13,6 +13,7 @@ from inalpha.kernel.kernel import Kernel, Runner
 from inalpha.kernel.records import Command, Decision, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.bar import Bar
+from inalpha.model.money import text_from_e8
 from inalpha.model.order import OrderState
 from inalpha.model.risk import Refusal, RiskCheck
 from inalpha.research.account import AccountSource, OwnAccount
@@ -227,5 +228,11 @@ def _warn(result: BacktestResult) -> None:
     if result.position_lots and result.position_lots[-1]:
         quantity = spec.instrument.quantity_text(result.position_lots[-1])
         result.warnings.append(f"the run ends with {quantity} {spec.symbol}, marked at the last close")
+    lowest = min(result.cash_e8, default=0)
+    if lowest < 0:
+        result.warnings.append(
+            f"the book went down to {text_from_e8(lowest)}: an exit filled beyond its cash, and entries are refused"
+            " since (BOOK_NEGATIVE)"
+        )
     if spec.slippage.kind == "none":
         result.warnings.append("no slippage is modelled")

@@ -136,7 +136,7 @@ def _legs(methods: Sequence[Method]) -> Iterator[Found]:
                     told.add(test)
                     text = (
                         f"the exit on line {call.lineno} waits for self.orders to be empty, and the stop loss or"
-                        " take profit of an open position is an order: it never exits by its rule"
+                        " take profit of an open position is an order: it never exits by its rule."
                     )
                     yield test, "TRAP_LEGS", text, "Test self.orders.entries instead of self.orders."
 

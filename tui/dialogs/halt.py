@@ -50,8 +50,8 @@ class HaltPanel(Panel[None]):
         waiting = sum(view.pending for view in views)
         held = ", ".join(
             f"{plain(view.row['symbol'], 10)} {number(view.money.position)}"
-            for view in views
-            if view.money is not None and float(view.money.position)
+            for view in book.runs  # a run that has ended may still hold something
+            if scope["run"] in (None, view.name) and view.money is not None and float(view.money.position)
         )
         silent = self.console.store.daemon() in (Daemon.GONE, Daemon.HUNG)
         via = Line("No daemon answers: the latch file binds it and every host.", "warn") if silent else Line()
