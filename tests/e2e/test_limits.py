@@ -32,7 +32,8 @@ def test_limits_bind_and_loosen_beside_a_live_run(installation: Installation, tm
     ibm = first_bars("IBM-1d.csv", 3, tmp_path / "ibm.csv")
     home("run", "wait", home.run(candidate, ibm, "max", "IBM"))
     until(lambda: home.json("run", "show", run)["refused"] > 1, what="a refusal by the tighter limit")
-    assert {item["code"] for item in home.items("decisions", "--run", run) if item["code"]} == {"MAX_ORDER"}
+    refused = [item for item in home.items("decisions", "--run", run) if item["outcome"] == "risk_rejected"]
+    assert {item["code"] for item in refused} == {"MAX_ORDER"}
 
     home.kill("daemon")
     home.start()
