@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.installation import STRATEGIES, Installation, first_bars, until
+from support.truth import assert_true
 
 BARS = 300
 # Slow enough that a random moment falls inside the run, fast enough for a suite.
@@ -53,6 +54,7 @@ def test_a_kill_changes_neither_fills_nor_equity(ready: tuple[Installation, str,
     orders = [item["order"] for item in home.items("fills")]
     assert len(orders) == len(set(orders))
     home("audit", "verify")
+    assert_true(home.home)
 
 
 @pytest.mark.campaign

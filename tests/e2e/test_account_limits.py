@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.daily import write_daily
 from support.installation import Installation, until
+from support.truth import assert_true
 
 GREEDY = """from inalpha import Strategy
 
@@ -95,6 +96,8 @@ def test_after_a_kill_a_person_resumes_and_closes_what_is_left(
     assert home.json("run", "show", run)["state"] == "failed"
     assert home.json("replay", run)["divergence"] is None
     home("audit", "verify")
+    home.stop()
+    assert_true(home.home)
 
 
 def test_a_persons_plan_opens_the_book_of_a_run_that_nobody_watches(
