@@ -321,6 +321,7 @@ class RunActor:
     async def runner_ended(self, error: RunnerEnded) -> None:
         """The runner ended between bars: for good, or to come back by replay."""
         if error.becomes is RunBecomes.REBUILT:
+            await self.office.note_restart(self.run, error.code, error.message)
             await self.restart()
             return
         await self.quiesce()
@@ -346,6 +347,7 @@ class RunActor:
                 pass
             except RunnerEnded as error:
                 if error.becomes is RunBecomes.REBUILT:
+                    await self.office.note_restart(self.run, error.code, error.message)
                     await self.retries.back_off(error.code, error.message)
                 else:
                     await self.end(error.code, error.message)

@@ -289,6 +289,12 @@ class Office:
 
         await self.write(job, ("run", [run]))
 
+    async def note_restart(self, run: str, code: str, text: str) -> None:
+        """A runner was lost and comes back by replay: nothing of the run is lost, but a person should know of it."""
+        if not self.stopping:
+            told = f"its runner was lost and is started again: {code}: {text}"
+            await self.write(lambda txn: self.alert(txn, "runner_restarted", run, told))
+
     async def note_retry(self, run: str, code: str, text: str, pause_s: float) -> None:
         def job(txn: Txn) -> None:
             retry_at = txn.now_us + int(pause_s * 1e6)

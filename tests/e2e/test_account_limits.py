@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.daily import write_daily
@@ -31,13 +29,6 @@ class Hold(Strategy):
 """
 
 
-def data_of(home: Installation, *kinds: str) -> list[dict[str, Any]]:
-    """Lines of these kinds, oldest first, as the log prints them."""
-    lines = [json.loads(text) for text in home("audit", "log", "--json").splitlines()]
-    rows = [row for line in lines for row in line.get("items", [line])]
-    return [row for row in rows if row["kind"] in kinds]
-
-
 def test_ten_runs_that_buy_twice_on_one_bar_leave_the_account_its_cash(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -54,7 +45,7 @@ def test_ten_runs_that_buy_twice_on_one_bar_leave_the_account_its_cash(
         home("run", "wait", run, "--timeout", "90")
     cash = Decimal(100_000)
     positions = Decimal(0)
-    for line in data_of(home, "fill"):
+    for line in home.lines("fill"):
         fill = line["data"]
         sign = 1 if fill["side"] == "buy" else -1
         cash -= sign * Decimal(fill["quantity"]) * Decimal(fill["price"]) + Decimal(fill["fee"])
@@ -62,7 +53,7 @@ def test_ten_runs_that_buy_twice_on_one_bar_leave_the_account_its_cash(
         assert Decimal(fill["cash"]) == cash >= 0
     equity = cash + positions * 106
     assert positions * 106 <= equity
-    refused = [line["data"] for line in data_of(home, "risk.check") if line["data"]["result"] == "fail"]
+    refused = [line["data"] for line in home.lines("risk.check") if line["data"]["result"] == "fail"]
     assert {"MAX_POSITION", "ACCOUNT_CASH"} & {found["rule"] for found in refused}
     for found in refused:
         assert Decimal(found["measured"]) > Decimal(found["limit"]), found
@@ -86,7 +77,7 @@ def test_after_a_kill_a_person_resumes_and_closes_what_is_left(
     assert "KILLED" in home("run", "stop", run, "--flatten", code=4)
     home("resume", "all", "--reason", "looked at it")
     until(lambda: home.json("run", "show", run)["watched"], what="the caretaker")
-    assert [line["data"]["run"] for line in data_of(home, "run.caretake")] == [run]
+    assert [line["data"]["run"] for line in home.lines("run.caretake")] == [run]
     refused = home(
         "plan", "create", "--symbol", "FLAT", "--side", "buy", "--quantity", "1", "--rationale", "x", code=4
     )
@@ -159,7 +150,7 @@ def test_a_resume_after_a_drawdown_holds_over_restarts(
     candidate = home.promote(tmp_path / "hold.py")
     bars = write_daily(tmp_path / "FALL.csv", [100.0] * 4 + [70.0] * 1000)
     run = home.run(candidate, bars, "10", "FALL")
-    until(lambda: data_of(home, "halt.set"), what="the trip")
+    until(lambda: home.lines("halt.set"), what="the trip")
     until(lambda: home.json("run", "show", run)["position"] == "0", what="the guard's exit")
     home("resume", "alice", "--reason", "seen")
     for _ in range(restarts):
@@ -167,5 +158,5 @@ def test_a_resume_after_a_drawdown_holds_over_restarts(
         home.stop()
         home.start()
         until(lambda at=at: home.json("run", "show", run)["bars"] > at, what="a bar after the restart")
-    assert len(data_of(home, "halt.set")) == 1
+    assert len(home.lines("halt.set")) == 1
     home("audit", "verify")

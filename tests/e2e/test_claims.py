@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import json
 from pathlib import Path
-from typing import Any
 
 from support.daily import write_daily
 from support.installation import Installation, until
@@ -24,15 +22,6 @@ class Hold(Strategy):
 """
 
 
-def line_of(home: Installation, kind: str) -> dict[str, Any]:
-    """The last line of a kind."""
-    lines = [json.loads(text) for text in home("audit", "log", "--json").splitlines()]
-    found: dict[str, Any] = [
-        row for line in lines for row in line.get("items", [line]) if row["kind"] == kind
-    ][-1]
-    return found
-
-
 def test_a_halt_and_a_stop_without_a_key_are_claims_with_the_persons_own_words(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -42,17 +31,17 @@ def test_a_halt_and_a_stop_without_a_key_are_claims_with_the_persons_own_words(
     run = home.run(candidate, write_daily(tmp_path / "FLAT.csv", [100.0] * 900), "10", "FLAT")
     user = getpass.getuser()
     home("run", "pause", run, "--reason", "lunch")
-    paused = line_of(home, "halt.set")
+    paused = home.lines("halt.set")[-1]
     assert (paused["actor"], paused["data"]["claimed_by"]) == ("system:daemon", f"os:{user}")
     assert readers.read_text(home.home, paused["data"]["reason_commit"]) == "lunch"
     home("run", "stop", run, "--reason", "it is late")
-    stopped = line_of(home, "run.stop")
+    stopped = home.lines("run.stop")[-1]
     assert (stopped["actor"], stopped["data"]["claimed_by"]) == ("system:daemon", f"os:{user}")
     assert readers.read_text(home.home, stopped["data"]["reason_commit"]) == "it is late"
     row = latch.LatchRow("all", HaltState.HALTED, "console:alice", "seen from a phone", 1)
     latch.append_row(Home.at(home.home).latch, row)
-    until(lambda: line_of(home, "halt.set")["data"]["scope"] == "all", what="the latch's row in the record")
-    latched = line_of(home, "halt.set")
+    until(lambda: home.lines("halt.set")[-1]["data"]["scope"] == "all", what="the latch's row in the record")
+    latched = home.lines("halt.set")[-1]
     assert latched["data"]["claimed_by"] == "op:alice"  # a key of that name is enrolled; it did not sign
     assert readers.read_text(home.home, latched["data"]["reason_commit"]) == "seen from a phone"
     reader = readers.open_reader(home.home)

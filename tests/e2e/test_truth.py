@@ -103,6 +103,7 @@ def test_a_home_with_every_ending_tells_each_of_them(installation: Installation,
     until(lambda: home.presence()["runners"].get(slow), what="the runner's pid")
     home.kill("runner", slow)
     until(lambda: len(home("audit", "log", "--kind", "run.isolated").splitlines()) > 3, what="another runner")
+    assert f"runner_restarted {slow}: its runner was lost and is started again" in home("report")
     home("run", "pause", slow, "--reason", "looking at it")
     assert home.json("status")["halt"] == "REDUCING"
     seen = home.json("run", "show", slow)["bars"]

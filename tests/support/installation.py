@@ -137,6 +137,12 @@ class Installation:
         )["run"]  # fmt: skip
         return found
 
+    def lines(self, *kinds: str) -> list[dict[str, Any]]:
+        """Lines of these kinds, oldest first, as the log prints them."""
+        printed = [json.loads(text) for text in self("audit", "log", "--json").splitlines()]
+        rows = [row for line in printed for row in line.get("items", [line])]
+        return [row for row in rows if row["kind"] in kinds]
+
     def fills(self, run: str) -> list[tuple[Any, ...]]:
         """A run's fills without the ledger's own numbers: comparable between runs."""
         names = ("sequence", "time", "side", "quantity", "price", "fee", "reason")
