@@ -91,6 +91,7 @@ def test_after_a_kill_a_person_resumes_and_closes_what_is_left(
     assert_true(home.home)
 
 
+@pytest.mark.campaign
 def test_a_persons_plan_opens_the_book_of_a_run_that_nobody_watches(
     installation: Installation, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_home_whose_ledger_is_gone_can_be_killed(trading: Trading) -> None:
     assert "Traceback" not in (trading.home / "test.log").read_text()
 
 
+@pytest.mark.campaign
 def test_a_kill_with_the_daemon_hung_and_its_ledger_gone_leaves_its_row(trading: Trading) -> None:
     assert trading.daemon is not None
     (trading.home / "ledger.db").unlink()
@@ -101,6 +102,7 @@ def test_a_kill_with_the_daemon_hung_and_its_ledger_gone_leaves_its_row(trading:
         trading.daemon.send_signal(18)
 
 
+@pytest.mark.campaign
 def test_a_run_and_an_account_are_killed_without_a_ledger_that_could_name_them(trading: Trading) -> None:
     assert trading.daemon is not None
     (trading.home / "ledger.db").unlink()
@@ -130,6 +132,7 @@ def test_a_latch_that_is_a_folder_kills_and_says_so(trading: Trading) -> None:
     assert trading.rows() == []
 
 
+@pytest.mark.campaign
 def test_a_kill_does_not_wait_for_whoever_holds_the_ledger(trading: Trading) -> None:
     other = sqlite3.connect(trading.home / "ledger.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -213,6 +216,7 @@ def test_another_user_without_a_name_kills_what_is_his(open_folder: Path) -> Non
         runner.wait()
 
 
+@pytest.mark.campaign
 def test_a_ledger_that_another_program_spoils_keeps_nobody_from_killing(trading: Trading) -> None:
     assert trading.daemon is not None
     pids = trading.runners()

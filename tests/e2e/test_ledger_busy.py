@@ -51,7 +51,13 @@ def trading(tmp_path: Path) -> Iterator[tuple[Installation, str]]:
     home.stop()
 
 
-@pytest.mark.parametrize("sql", ["BEGIN EXCLUSIVE", "BEGIN IMMEDIATE;UPDATE meta SET value = value"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "BEGIN EXCLUSIVE",
+        pytest.param("BEGIN IMMEDIATE;UPDATE meta SET value = value", marks=pytest.mark.campaign),
+    ],
+)
 def test_a_held_ledger_ends_neither_the_daemon_nor_a_run(
     trading: tuple[Installation, str], tmp_path: Path, sql: str
 ) -> None:
@@ -88,6 +94,7 @@ def test_a_held_ledger_ends_neither_the_daemon_nor_a_run(
     home("audit", "verify", "--no-exec")
 
 
+@pytest.mark.campaign
 def test_blobs_that_are_held_are_waited_for(trading: tuple[Installation, str], tmp_path: Path) -> None:
     home, candidate = trading
     assert home.daemon is not None
@@ -110,6 +117,7 @@ def test_blobs_that_are_held_are_waited_for(trading: tuple[Installation, str], t
     assert home.daemon.poll() is None
 
 
+@pytest.mark.campaign
 def test_a_daemon_that_waits_for_its_ledger_stops_within_ten_seconds(
     trading: tuple[Installation, str], tmp_path: Path
 ) -> None:
@@ -132,6 +140,7 @@ def test_a_daemon_that_waits_for_its_ledger_stops_within_ten_seconds(
     home("audit", "verify", "--no-exec")
 
 
+@pytest.mark.campaign
 def test_a_file_held_whole_without_a_daemon_is_told_in_a_sentence(
     trading: tuple[Installation, str],
 ) -> None:
