@@ -68,11 +68,6 @@ class LiveOrder:
         self.accepted_ns = accepted_ns
 
     @property
-    def is_from_outside(self) -> bool:
-        """A person or an agent proposed it: it is called by its plan, not `<bar>:<n>`."""
-        return ":" not in self.request.intent
-
-    @property
     def is_entry(self) -> bool:
         """The tag alone answers: what only reduces was judged when the order was made (model/reduction.py)."""
         return not self.request.reduce_only

@@ -66,7 +66,6 @@ def make_view(
         timeframe_ns=spec.timeframe_ns,
         instrument=spec.instrument,
         allocation_e8=spec.opening_cash_e8,
-        book_cash_e8=book.cash_e8,
         own_cash_flow_e8=book.cash_e8 - spec.opening_cash_e8,
         position_lots=book.lots,
         position_value_e8=book.value_e8(mark_ticks),
@@ -84,7 +83,6 @@ def make_view(
         account=context,
         fill=fill,
         max_lag_ns=spec.lag_limit_ns,
-        allow_short=spec.allow_short,
         short_proceeds_e8=max(0, -book.cost_e8),
     )
 

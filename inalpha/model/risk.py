@@ -135,7 +135,6 @@ class RunView:
     timeframe_ns: int
     instrument: Instrument
     allocation_e8: int
-    book_cash_e8: int
     own_cash_flow_e8: int
     position_lots: int
     position_value_e8: int
@@ -154,7 +153,6 @@ class RunView:
     fill: FillTerms | None = None
     max_lag_ns: int = 0
     short_proceeds_e8: int = 0
-    allow_short: bool = False
 
 
 class RiskCheck(Protocol):

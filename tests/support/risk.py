@@ -27,7 +27,6 @@ def make_view(**changes: object) -> RunView:
         timeframe_ns=DAY,
         instrument=Instrument("X"),
         allocation_e8=CASH,
-        book_cash_e8=CASH,
         own_cash_flow_e8=0,
         position_lots=0,
         position_value_e8=0,
