@@ -10,6 +10,12 @@ from support.daily import write_daily
 from support.installation import Installation, until
 from support.truth import assert_true
 
+from inalpha.daemon.accounts import Accounts
+from inalpha.ledger.readers import open_reader
+from inalpha.model.money import E8
+from inalpha.model.risk import RunClaim
+from inalpha.risk.rules import default_rules
+
 GREEDY = """from inalpha import Strategy
 
 
@@ -89,6 +95,23 @@ def test_after_a_kill_a_person_resumes_and_closes_what_is_left(
     home("audit", "verify")
     home.stop()
     assert_true(home.home)
+
+
+def test_a_resting_entry_is_reserved_from_the_ledger_before_its_run_is_back(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """90 at a limit of 97 and ten basis points of fee: 8,730 and 8.73, as a start reads them before any run has."""
+    home = installation
+    (tmp_path / "rest.py").write_text(HOLD.replace("self.buy(90,", "self.buy(90, limit=bar.close * 0.97,"))
+    candidate = home.promote(tmp_path / "rest.py")
+    run = home.run(candidate, write_daily(tmp_path / "FLAT.csv", [100.0] * 900), "10", "FLAT")
+    until(lambda: home.lines("plan.execute"), what="the resting order")
+    home.kill("daemon")
+    accounts, reader = Accounts(), open_reader(home.home)
+    accounts.fold(reader, lambda account: default_rules())
+    reader.close()
+    account = home.lines("run.start")[0]["data"]["mandate"]["account"]
+    assert accounts[account].books[run].claim == RunClaim(8_730 * E8, 0, 873 * E8 // 100, 0)
 
 
 @pytest.mark.campaign
