@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
+from inalpha.model.duration import duration_s
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_DURATION = re.compile(r"(\d+)([smhd])\Z")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def home_option(function: F) -> F:
@@ -40,7 +37,7 @@ def usage(code: str, message: str, fix: str) -> InalphaError:
 
 def parse_duration(text: str) -> int:
     """Seconds of `90s`, `15m`, `12h`, `30d`."""
-    match = _DURATION.match(text)
-    if match is None or int(match[1]) == 0:
+    seconds = duration_s(text)
+    if seconds is None:
         raise usage("DURATION", f"{text!r} is no duration.", "Write 90s, 15m, 12h or 30d.")
-    return int(match[1]) * _SECONDS[match[2]]
+    return seconds

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from inalpha.kernel.costs import FeeModel
 from inalpha.kernel.records import Fill
+from inalpha.kernel.trades import TradeFold
+from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, multiply_e8
-from inalpha.model.risk import AccountContext, RunClaim
+from inalpha.model.risk import AccountContext, Lock, Mark, RunClaim, Trip
 from inalpha.model.states import HaltState
-from inalpha.risk.account import AccountBook, Trip
+from inalpha.risk.account import AccountBook
 from inalpha.risk.rules import Rules
 
 
@@ -30,6 +35,7 @@ class Accounts:
         self._halts: dict[str, HaltState] = {}
         self.blocks: dict[str, tuple[str, ...]] = {}
         self.blocks_of_all: tuple[str, ...] = ()
+        self._waived: dict[str, dict[str, int]] = {}
 
     def __getitem__(self, account: str) -> AccountBook:
         return self._books[account]
@@ -37,18 +43,27 @@ class Accounts:
     def __contains__(self, account: str) -> bool:
         return account in self._books
 
-    def fold(self, conn: sqlite3.Connection, rules_of: Callable[[str], Rules]) -> None:
-        """Books, day starts, marks and halts as the ledger's lines make them, in their order."""
+    def fold(
+        self,
+        conn: sqlite3.Connection,
+        rules_of: Callable[[str], Rules],
+        rules_of_run: Callable[[str, str], Rules],
+    ) -> None:
+        """Books, day starts, marks, locks and halts as the ledger's lines make them, in their order.
+
+        rules_of: of an account; rules_of_run: what binds a run, by its account and name.
+        """
         for account, cash in conn.execute("SELECT account, cash FROM account").fetchall():
             self._books[account] = AccountBook(account, _put_in(conn, account, cash), rules_of(account))
         openings: dict[str, _Opening] = {}
         for run, account, symbol in conn.execute(
             "SELECT run, account, symbol FROM run ORDER BY started_seq"
         ).fetchall():
-            self._books[account].open_book(run, symbol)
+            self._books[account].open_book(run, symbol, rules_of_run(account, run))
             header = conn.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
             if header is not None:
                 openings[run] = _Opening.read(account, json.loads(header[0]))
+        trades = {run: TradeFold(opening.instrument, opening.cash_e8) for run, opening in openings.items()}
         resumes = conn.execute("SELECT seq, scope_key FROM resumed ORDER BY seq").fetchall()
         steps = conn.execute(
             "SELECT journal.run, journal.input, journal.output, step.seq FROM step JOIN journal"
@@ -61,15 +76,21 @@ class Accounts:
                 self._rebase(resumes.pop(0)[1])
             opening = openings[run]
             bar = json.loads(inputs)["bar"]
-            cash, lots, cost, *_ = json.loads(outputs)["book"]
-            closes[run], shorts[run] = bar[5] * opening.tick_e8, 2 * max(0, -cost)
-            value = multiply_e8(closes[run], lots * opening.lot_e8)
-            self._books[opening.account].mark(run, bar[1], cash - opening.cash_e8, value)
+            output = json.loads(outputs)
+            cash, lots, cost, *_ = output["book"]
+            fills = msgspec.convert(output.get("fills", ()), tuple[Fill, ...])
+            closed = tuple(trade for trade in map(trades[run].take, fills) if trade is not None)
+            closes[run], shorts[run] = bar[5] * opening.instrument.tick_e8, 2 * max(0, -cost)
+            value = multiply_e8(closes[run], lots * opening.instrument.lot_e8)
+            mark = Mark(bar[1], cash - opening.cash_e8, value, closed, trades[run].open)
+            self._books[opening.account].mark(run, mark)
         for _, scope_key in resumes:
             self._rebase(scope_key)
         for run, opening in openings.items():
             claim = _claim(conn, run, opening.fee, closes.get(run, 0), shorts.get(run, 0))
             self._books[opening.account].claim(run, claim)
+        for rule, run, expires in conn.execute("SELECT rule, run, expires FROM opt_out ORDER BY seq"):
+            self.waive(run, rule, expires)
         self._halts = {
             key: HaltState(state)
             for key, state in conn.execute("SELECT scope_key, state FROM halt").fetchall()
@@ -109,16 +130,40 @@ class Accounts:
                 return self.halt_of(account, run)
         return HaltState.ACTIVE
 
-    def context(self, account: str, run: str) -> AccountContext:
-        """The account as this run's checks read it now."""
+    def context(self, account: str, run: str, now_ns: int = 0) -> AccountContext:
+        """The account as this run's checks read it now. now_ns: market time of a check between two bars."""
         blocks = self.blocks_of_all + self.blocks.get(run, ())
         with self.lock:
-            return self._books[account].context(run, self.halts_of(account, run), blocks)
+            return self._books[account].context(
+                run,
+                self.halts_of(account, run),
+                blocks,
+                now_ns=now_ns,
+                lifted=self._lifted(run),
+            )
 
-    def begin(self, account: str, run: str, cash_flow_e8: int, claim: RunClaim) -> None:
-        """Reserve what a step has just spent at its fills, until `mark` or `void`."""
+    def waive(self, run: str, rule: str, expires_us: int) -> None:
+        """The owner's last word about a rule and a run: a lock of that rule does not bind it until then, host time."""
+        self._waived.setdefault(run, {})[rule] = expires_us
+
+    def _lifted(self, run: str) -> frozenset[str]:
+        waived = self._waived.get(run)
+        if not waived:
+            return frozenset()
+        now_us = time.time_ns() // 1000
+        return frozenset(rule for rule, expires_us in waived.items() if expires_us > now_us)
+
+    def bind(self, account: str, run: str, rules: Rules) -> None:
+        """The rules that bind a run from now on: its account's, or its mandate's where those are tighter."""
         with self.lock:
-            self._books[account].begin(run, cash_flow_e8, claim)
+            self._books[account].books[run].rules = rules
+
+    def begin(self, account: str, run: str, mark: Mark, claim: RunClaim) -> None:
+        """A step has matched its orders: reserve what it has spent and show its run what follows, until `mark` or
+        `void`.
+        """
+        with self.lock:
+            self._books[account].begin(run, mark, claim)
 
     def void(self, account: str, run: str) -> None:
         """The begun step does not count: its reservation ends."""
@@ -137,25 +182,21 @@ class Accounts:
             others = book.cash_e8 - book.books[run].cash_flow_e8
         return all(fill.reduce_only or others + fill.cash_e8 - opening_cash_e8 >= 0 for fill in fills)
 
-    def mark(
-        self, account: str, run: str, now_ns: int, cash_flow_e8: int, value_e8: int, claim: RunClaim
-    ) -> list[Trip]:
+    def mark(self, account: str, run: str, mark: Mark, claim: RunClaim) -> tuple[list[Trip], list[Lock]]:
         """Take a committed step: the run's book at its bar's close, and what it still holds of the account."""
         with self.lock:
             book = self._books[account]
             book.claim(run, claim)
-            book.settle(run)
-            return book.mark(run, now_ns, cash_flow_e8, value_e8)
+            return book.mark(run, mark)
 
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """What a run's journal header fixes: its account, opening cash, tick, lot and fee."""
+    """What a run's journal header fixes: its account, opening cash, instrument and fee."""
 
     account: str
     cash_e8: int
-    tick_e8: int
-    lot_e8: int
+    instrument: Instrument
     fee: FeeModel
 
     @classmethod
@@ -164,8 +205,7 @@ class _Opening:
         return cls(
             account,
             header["opening_cash_e8"],
-            instrument["tick_e8"],
-            instrument["lot_e8"],
+            Instrument(**instrument),
             FeeModel(*header["fee"]),
         )
 
@@ -198,8 +238,3 @@ def _put_in(conn: sqlite3.Connection, account: str, cash: str) -> int:
         worth = multiply_e8(e8_from_text(quantity), e8_from_text(price))
         moved += (worth if side == "sell" else -worth) - e8_from_text(fee)
     return e8_from_text(cash) - moved
-
-
-def position_value_e8(close_ticks: int, lots: int, tick_e8: int, lot_e8: int) -> int:
-    """Signed market value of a position at a close, in 1e-8 money."""
-    return multiply_e8(close_ticks * tick_e8, lots * lot_e8)

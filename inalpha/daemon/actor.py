@@ -14,7 +14,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from inalpha.daemon.accounts import position_value_e8
 from inalpha.daemon.claims import author
 from inalpha.daemon.intake import Intake
 from inalpha.daemon.linkrunner import LinkRunner
@@ -331,7 +330,8 @@ class RunActor:
 
     def context(self) -> AccountContext:
         """The account as this run's checks read it now."""
-        return self.office.accounts.context(self.account, self.run)
+        now_ns = self.clock_ns() if self.kernel is not None else 0  # inside a step its own bar says the time
+        return self.office.accounts.context(self.account, self.run, now_ns)
 
     async def _live(self) -> None:
         """Until the run ends. Retryable troubles back off and rebuild; any other ends it with its code."""
@@ -408,6 +408,7 @@ class RunActor:
             found = binding(account, self.plan.rules)
             rules = found or self.plan.rules
             self._claim(kernel)
+            self.office.accounts.bind(self.account, self.run, rules)
             if rules.sha256 != present:
                 command = Command(
                     "limits", self.clock_ns() or kernel.now_ns, actor=DAEMON, code=rules.sha256,
@@ -501,10 +502,10 @@ class RunActor:
                 raise StepVoided
             began = self.office.accounts.halt_of(self.account, self.run)
             self.kernel = None  # until the step has committed, the journal alone says where the run stands
-            accounts, opening_e8 = self.office.accounts, self.plan.spec.opening_cash_e8
+            accounts = self.office.accounts
             with accounts.lock:
                 request = kernel.begin(bar, received_ns, self.context())
-                accounts.begin(self.account, self.run, kernel.book.cash_e8 - opening_e8, kernel.claim)
+                accounts.begin(self.account, self.run, kernel.mark(), kernel.claim)
             try:
                 reply, failure = await self._ask(request)
                 fresh: dict[str, Salted] = {}
@@ -566,15 +567,11 @@ class RunActor:
         if result.fills and result.cash_e8 < 0:
             text = f"the book stands at {text_from_e8(result.cash_e8)}: an exit filled beyond its cash"
             self.office.alert(txn, "book_negative", self.run, text)
-        instrument, bar = self.plan.spec.instrument, result.bar
-        value = position_value_e8(
-            bar.close_ticks, result.position_lots, instrument.tick_e8, instrument.lot_e8
-        )
-        flow = result.cash_e8 - opening_e8
         if self.office.halt_at_commit(txn, self.account, self.run).severity > began.severity:
             raise StepVoided
-        trips = self.office.accounts.mark(
-            self.account, self.run, bar.close_time_ns, flow, value, kernel.claim
-        )
-        self.office.trip(txn, self.account, trips)
+        mark = kernel.mark(result.closed)
+        trips, locks = self.office.accounts.mark(self.account, self.run, mark, kernel.claim)
+        self.office.trip(txn, self.account, None, trips)
+        self.office.trip(txn, None, self.run, result.trips)
+        self.office.note_locks(txn, self.account, locks)
         return result

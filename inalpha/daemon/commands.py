@@ -299,6 +299,7 @@ async def opt_out(office: Office, call: Call) -> Body:
         seq = txn.line("policy.opt_out", principal, data, gate=gate)
         word = "waived" if data["expires"] > txn.now_us else "no longer waived"
         office.alert(txn, "waiver", run, f"{data['rule']} {word} by {principal}: {reason}")
+        office.accounts.waive(run, str(data["rule"]), int(data["expires"]))
         if run in office.actors:
             office.actors[run].rely_on(waivers.Waiver(data["rule"], run, data["expires"], seq))
         return {"seq": seq, **data}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from inalpha.daemon.accounts import Accounts
@@ -32,9 +32,9 @@ from inalpha.model import latch
 from inalpha.model.errors import IntegrityError
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text
+from inalpha.model.risk import Lock, Trip
 from inalpha.model.runner import SECURITY_ALERTS
 from inalpha.model.states import LIVE_RUN_STATES, HaltState, strictest
-from inalpha.risk.account import Trip
 from inalpha.risk.rules import Rules, binding, rules_from_canonical
 
 T = TypeVar("T")
@@ -90,7 +90,20 @@ class Office:
 
     async def open_books(self) -> None:
         """Accounts as the ledger's lines make them."""
-        await self.write(lambda txn: self.accounts.fold(txn.conn, lambda a: self.rules_in_force(txn, a)))
+
+        def job(txn: Txn) -> None:
+            def rules_of(account: str) -> Rules:
+                return self.rules_in_force(txn, account)
+
+            def rules_of_run(account: str, run: str) -> Rules:
+                row = txn.conn.execute("SELECT mandate FROM run WHERE run = ?", (run,)).fetchone()
+                signed = self.read_blob(json.loads(row[0])["limits_sha256"])
+                mandate = rules_from_canonical(signed.decode())
+                return binding(rules_of(account), mandate) or mandate
+
+            self.accounts.fold(txn.conn, rules_of, rules_of_run)
+
+        await self.write(job)
 
     async def quiesce(self) -> None:
         """Let every run finish the step it is in, then end its task; what is counted is told."""
@@ -333,17 +346,30 @@ class Office:
         txn.hold(latch.commit_guard(self.home.latch))
         return self.halt_now(txn, account, run)
 
-    def trip(self, txn: Txn, account: str, trips: list[Trip]) -> None:
-        """A trigger of the account: it may only reduce until a person resumes it."""
+    def trip(self, txn: Txn, account: str | None, run: str | None, trips: Iterable[Trip]) -> None:
+        """Triggers of an account or of a run: it may only reduce until a person resumes it."""
+        scope = run or account or "all"
         for trip in trips:
-            if self.accounts.halts_of(account, "")[1][1].severity >= trip.state.severity:
+            if self.accounts.scope_state(scope).severity >= trip.state.severity:
                 continue
-            self.set_halt(txn, "account", account, None, trip.state, RISK, f"{trip.rule} tripped")
-            text = f"{trip.rule} tripped: the account is {trip.state.value}"
-            self.alert(txn, "halt", account, text, trip.state.value)
+            self.set_halt(txn, "run" if run else "account", account, run, trip.state, RISK, trip.reason)
+            self.alert(txn, "halt", scope, f"{trip.reason}: {scope} is {trip.state.value}", trip.state.value)
             loop = self._loop
             if loop is not None:
                 loop.call_soon_threadsafe(lambda: self.later(self.apply_halts()))
+
+    def note_locks(self, txn: Txn, account: str, locks: Iterable[Lock]) -> None:
+        """Locks that a step has set: one row each, for whoever asks, and an alert."""
+        for lock in locks:
+            txn.conn.execute(
+                "INSERT INTO lock (account, rule, scope, symbol, side, reason, from_ns, until_ns, measured,"
+                ' "limit", unit, setting) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+                (
+                    account, lock.rule, lock.scope, lock.symbol, lock.side, lock.reason, lock.from_ns,
+                    lock.until_ns, lock.measured, lock.limit, lock.unit, lock.setting,
+                ),
+            )  # fmt: skip
+            self.alert(txn, "lock", lock.scope, f"{lock.rule}: {lock.reason}")
 
     _loop: asyncio.AbstractEventLoop | None = None
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, replace
 
 from inalpha.execution import lines, plans
 from inalpha.kernel.costs import notional_e8
-from inalpha.kernel.decide import GUARD_N
 from inalpha.kernel.journal import bar_members, canonical
 from inalpha.kernel.records import CommandResult, Decision, Fill, JournalEntry, OrderEnd, StepResult
+from inalpha.kernel.trades import GUARD_N
 from inalpha.ledger.txn import Txn
 from inalpha.model.bar import Bar
 from inalpha.model.errors import IntegrityError

@@ -101,6 +101,7 @@ def _halt(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
 
 def _resume(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     kernel.halt = command.state or HaltState.ACTIVE
+    kernel.activity.refusals = 0  # a person looked at it: the row starts anew
     return _DONE
 
 

@@ -8,6 +8,7 @@ from inalpha.kernel.gateway import Disposition, NoRisk
 from inalpha.kernel.normalise import InvalidIntent, normalise
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Decision
+from inalpha.kernel.trades import GUARD_N, intent_number
 from inalpha.model.bar import Bar
 from inalpha.model.money import text_from_e8
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side
@@ -19,7 +20,8 @@ from inalpha.model.step import MAX_INTENTS, Intent, StepReply
 if TYPE_CHECKING:
     from inalpha.kernel.kernel import Kernel
 
-GUARD_N = MAX_INTENTS  # the number behind a strategy's own 0 to MAX_INTENTS - 1
+# T4 counts refusals by these, and by the exchange: what a sane strategy does not run into again and again.
+_STREAK_CONTROLS = frozenset({"P1", "P3", "P4", "P5", "P6", "P9", "P10", "P11", "P12", "P13"})
 _DENIED_BY_EXCHANGE = ("SHORT_NOT_ALLOWED", "NOTHING_TO_REDUCE")
 GUARD_PENDING = Refusal(
     "GUARD_EXIT_PENDING", "guard", None, None, "order", "position_guard",
@@ -53,9 +55,21 @@ class Decider:
         for intent in sorted(reply.intents, key=_by_number):
             if intent.action == "cancel":
                 continue
-            decisions.append(self._decide(intent, intent.n in seen, bar, context))
+            decision = self._decide(intent, intent.n in seen, bar, context)
+            self._count(decision)
+            decisions.append(decision)
             seen.add(intent.n)
         return tuple(decisions)
+
+    def _count(self, decision: Decision) -> None:
+        """Orders refused in a row. What a halt, a lock or a block refuses is no fault of the strategy."""
+        activity = self._kernel.activity
+        if not decision.code:
+            activity.refusals = 0
+        elif decision.outcome == "rejected" or any(
+            refusal.control in _STREAK_CONTROLS for refusal in decision.refusals
+        ):
+            activity.refusals += 1
 
     def guard_exit(self, bar: Bar, context: AccountContext) -> tuple[Decision, ...]:
         """The guard's reduce_only market exit for the whole position; one at a time.
@@ -96,7 +110,9 @@ class Decider:
 
     def guard_works(self) -> bool:
         """Whether an exit of the guard waits for its fill."""
-        return any(_number(order) == GUARD_N for order in self._kernel.exchange.working.values())
+        return any(
+            intent_number(order.request.intent) == GUARD_N for order in self._kernel.exchange.working.values()
+        )
 
     def entry_refusals(self, order: OrderRequest) -> tuple[Refusal, ...]:
         """What the state of the run's own book holds against an entry, whatever the risk rules say."""
@@ -117,7 +133,7 @@ class Decider:
         kernel = self._kernel
         order = kernel.exchange.working.get(intent.cancel or "") or kernel.pending.get(intent.cancel or "")
         # It could else cancel the guard's exit as often as that is made.
-        if order is not None and 0 <= _number(order) < MAX_INTENTS:
+        if order is not None and 0 <= intent_number(order.request.intent) < MAX_INTENTS:
             kernel.end_pending(order, OrderState.CANCELLED, "STRATEGY")
 
     def _decide(self, intent: Intent, is_repeated: bool, bar: Bar, context: AccountContext) -> Decision:
@@ -183,12 +199,6 @@ class Decider:
         return Decision(
             order_id, raw.n, order, "risk_rejected" if refusals else "rejected", code, refusals, raw
         )
-
-
-def _number(order: LiveOrder) -> int:
-    """The n of its intent `<bar>:<n>`; -1 for an order from outside the run."""
-    number = order.request.intent.partition(":")[2]
-    return int(number) if number.isdecimal() else -1
 
 
 def _by_number(intent: Intent) -> int:

@@ -31,7 +31,7 @@ _PARTICIPATION_DIVISOR = 40  # a fill above 2.5 % of its bar's volume carries a 
 class Exchange:
     """fill_check(order, bar, price_ticks, lots, fee_e8): a last look at an entry (code, or "" to go on).
 
-    fills, ends, events and entry_fills are drained by the kernel.
+    fills, ends, events and entry_fills are drained by the kernel. position_number: positions opened so far.
     """
 
     def __init__(self, spec: RunSpec, book: Book, fill_check: FillCheck) -> None:
@@ -43,6 +43,7 @@ class Exchange:
         self.events: list[OrderEvent] = []
         self.entry_fills: list[tuple[int, int]] = []
         self.fill_count = 0
+        self.position_number = 0
         self.previous_volume_e8 = 0
         self._numbers = 0
         self._fill_check = fill_check
@@ -181,8 +182,11 @@ class Exchange:
             if code:
                 self.end(order, OrderState.CANCELLED, code, time_ns)
                 return
-        was_entry = order.filled_lots == 0 and self.book.lots * side >= 0
+        held = self.book.lots
+        was_entry = order.filled_lots == 0 and held * side >= 0
         self.book.apply(side, lots, price_ticks, fee)
+        if held == 0 or held * self.book.lots < 0:
+            self.position_number += 1
         if was_entry:
             self.entry_fills.append((bar.close_time_ns, side))
         order.last_fill = bar.sequence

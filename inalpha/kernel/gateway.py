@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from inalpha.model.order import OrderRequest
-from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.model.risk import Refusal, RunView, Stage, Trip
 
 
 class Disposition(Enum):
@@ -43,6 +43,9 @@ class NoRisk:
     """`--no-risk`: only what the exchange itself demands remains (cash, tick, lot). Stamped on reports."""
 
     def check(self, order: OrderRequest, view: RunView, stage: Stage) -> tuple[Refusal, ...]:
+        return ()
+
+    def trips(self, view: RunView, *, entered: bool, refused: bool) -> tuple[Trip, ...]:
         return ()
 
     def under(self, rules: str) -> NoRisk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from inalpha.model.bar import Bar
 from inalpha.model.risk import RunView
 
 
@@ -12,6 +13,10 @@ class Guard(Protocol):
 
     average: (total cost e8, signed lots) of the open position, so that the guard divides as it needs.
     """
+
+    def observe(self, bar: Bar, lots: int, position: int) -> None:
+        """Each closed bar, warm-up too, once its fills are booked. position: a new number for each position."""
+        ...
 
     def trip(self, view: RunView, average: tuple[int, int]) -> str: ...
 
@@ -22,6 +27,9 @@ class Guard(Protocol):
 
 class NoGuard:
     """No guard: a backtest that was asked for none."""
+
+    def observe(self, bar: Bar, lots: int, position: int) -> None:
+        """Nothing to watch."""
 
     def trip(self, view: RunView, average: tuple[int, int]) -> str:
         return ""

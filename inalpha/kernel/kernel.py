@@ -27,10 +27,21 @@ from inalpha.kernel.journal import (
 from inalpha.kernel.orders import LiveOrder, by_number
 from inalpha.kernel.records import Command, CommandResult, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.kernel.spec import RunSpec
+from inalpha.kernel.trades import TradeFold
 from inalpha.kernel.view import Activity, make_claim, make_view
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderState
-from inalpha.model.risk import AccountContext, FillTerms, RiskCheck, RunClaim, RunView, Stage
+from inalpha.model.risk import (
+    AccountContext,
+    ClosedTrade,
+    FillTerms,
+    Mark,
+    RiskCheck,
+    RunClaim,
+    RunView,
+    Stage,
+    Trip,
+)
 from inalpha.model.states import HaltState
 from inalpha.model.step import OrderEvent, StepReply, StepRequest
 
@@ -71,6 +82,8 @@ class Kernel:
         self.exchange = Exchange(spec, self.book, self._check_fill)
         self.pending: dict[str, LiveOrder] = {}
         self.activity = Activity()
+        self.trades = TradeFold(spec.instrument, spec.opening_cash_e8)
+        self.closed: list[ClosedTrade] = []
         self.decider = Decider(self)
         self.bars = 0
         self.last_bar: Bar | None = None
@@ -88,6 +101,7 @@ class Kernel:
         self._open: Bar | None = None
         self._equity_e8 = spec.opening_cash_e8
         self._asked = False
+        self._folded = 0
         self._take_book()
         self.chain.add("header", spec.header(), "{}")
 
@@ -118,6 +132,20 @@ class Kernel:
         """What this run may still do to its account: see RunClaim."""
         close = self.last_bar.close_ticks if self.last_bar else 0
         return make_claim(self.spec, self.book, self.orders, close)
+
+    def mark(self, closed: tuple[ClosedTrade, ...] | None = None) -> Mark:
+        """The run's book at its last bar, for its account. closed: of a finished step; else of the one begun."""
+        bar = self.last_bar
+        if bar is None:
+            raise StepError("there is no bar yet")
+        book = self.book
+        return Mark(
+            bar.close_time_ns,
+            book.cash_e8 - self.spec.opening_cash_e8,
+            book.value_e8(bar.close_ticks),
+            tuple(self.closed) if closed is None else closed,
+            self.trades.open,
+        )
 
     @property
     def equity_e8(self) -> int:
@@ -154,6 +182,7 @@ class Kernel:
         for bar in bars:
             self.activity.closes.append(bar.close_ticks)
             self.exchange.previous_volume_e8 = bar.volume_e8
+            self.guard.observe(bar, 0, 0)
         self.warmed += len(bars)
         return self.chain.add("warmup", f'{{"bars":[{",".join(map(bar_text, bars))}]}}', "{}")
 
@@ -183,6 +212,8 @@ class Kernel:
         activity.closes.append(bar.close_ticks)
         exchange.previous_volume_e8 = bar.volume_e8
         book = self.book
+        if self._guarded:
+            self.guard.observe(bar, book.lots, exchange.position_number)
         cash = book.cash_e8
         self._equity_e8 = cash + book.value_e8(bar.close_ticks) if book.lots else cash
         if self.runner_ended:
@@ -210,6 +241,7 @@ class Kernel:
         finish_text = "" if context is self._context else self._context_input(context)
         book = self.book
         decisions = self.decider.guard_exit(bar, context) if book.lots and self._guarded else ()
+        refused_before = self.activity.refusals
         lost = False
         if reply is None:
             lost = self._asked
@@ -222,7 +254,13 @@ class Kernel:
         self._open = None
         self.bars += 1
         exchange = self.exchange
+        entered = bool(exchange.entry_fills)
         fills, ends = self._drain() if exchange.fills or exchange.ends else _NOTHING
+        closed: tuple[ClosedTrade, ...] = ()
+        trips: tuple[Trip, ...] = ()
+        if fills or decisions:
+            closed = self._take_closed()
+            trips = self._trips(context, entered, self.activity.refusals > refused_before)
         begin_text, lag_ns = self._begin_text, self.lag_ns
         spoke = intents or logs or error or lost
         if spoke or fills or ends or decisions or lag_ns or begin_text or finish_text:
@@ -236,8 +274,9 @@ class Kernel:
         else:
             written = self.chain.quiet(bar)
         return StepResult(
-            bar, fills, ends, decisions, logs, error, book.lots, book.cash_e8, self._equity_e8, written
-        )
+            bar, fills, ends, decisions, logs, error, book.lots, book.cash_e8, self._equity_e8, written,
+            closed, trips,
+        )  # fmt: skip
 
     def step(self, bar: Bar, received_ns: int, context: AccountContext, runner: Runner) -> StepResult:
         """One whole step for synchronous users."""
@@ -298,6 +337,28 @@ class Kernel:
         exchange.expire_at(now)
         if exchange.fills:
             self._position = (self.book.lots, self.book.cost_e8)
+            self._fold_trades()
+
+    def _fold_trades(self) -> None:
+        """Fills since the last look, so that risk knows of a trade that closed on the very bar it judges."""
+        fills = self.exchange.fills
+        for fill in fills[self._folded :]:
+            trade = self.trades.take(fill)
+            if trade is not None:
+                self.closed.append(trade)
+                self.activity.trade_closed(trade, fill.bar)
+        self._folded = len(fills)
+
+    def _take_closed(self) -> tuple[ClosedTrade, ...]:
+        closed = tuple(self.closed)
+        self.closed.clear()
+        return closed
+
+    def _trips(self, context: AccountContext, entered: bool, refused: bool) -> tuple[Trip, ...]:
+        """Triggers of the run alone. One that may only reduce already is not tripped again."""
+        if self.halt is not HaltState.ACTIVE or not (entered or refused):
+            return ()
+        return self.risk.trips(self.run_view(context), entered=entered, refused=refused)
 
     def _take_events(self) -> tuple[OrderEvent, ...]:
         events = tuple(self.exchange.events)
@@ -335,6 +396,8 @@ class Kernel:
 
     def _drain(self) -> tuple[tuple[Fill, ...], tuple[OrderEnd, ...]]:
         exchange = self.exchange
+        self._fold_trades()
+        self._folded = 0
         fills, ends = tuple(exchange.fills), tuple(exchange.ends)
         self.activity.entry_fills.extend(exchange.entry_fills)
         exchange.fills.clear()

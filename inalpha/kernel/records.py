@@ -11,7 +11,7 @@ import msgspec
 
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderRequest, OrderState, Side
-from inalpha.model.risk import Refusal
+from inalpha.model.risk import ClosedTrade, Refusal, Trip
 from inalpha.model.states import HaltState
 from inalpha.model.step import Intent
 
@@ -109,7 +109,8 @@ class CommandResult:
 class StepResult(msgspec.Struct, frozen=True, gc=False):
     """One consumed bar: what happened, the book at the bar's close, and the journal's link.
 
-    written: None where the journal is kept as lines.
+    closed: trades that its fills closed. trips: the run's own triggers that it set off. Neither is an output:
+    both follow from what is journalled. written: None where the journal is kept as lines.
     """
 
     bar: Bar
@@ -122,6 +123,8 @@ class StepResult(msgspec.Struct, frozen=True, gc=False):
     cash_e8: int
     equity_e8: int
     written: JournalEntry | None = None
+    closed: tuple[ClosedTrade, ...] = ()
+    trips: tuple[Trip, ...] = ()
 
     @property
     def entry(self) -> JournalEntry:

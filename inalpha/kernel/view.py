@@ -9,16 +9,27 @@ from inalpha.kernel.costs import notional_e8
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.bar import Bar
-from inalpha.model.risk import AccountContext, FillTerms, RunClaim, RunView
+from inalpha.model.risk import AccountContext, ClosedTrade, FillTerms, RunClaim, RunView
 from inalpha.model.timeframe import DAY_NS
 
 CLOSES_KEPT = 101  # a hundred returns
 
 
 class Activity:
-    """What rate controls count: executed plans and filled entries of a rolling day, this bar's orders."""
+    """What rate controls and triggers count: executed plans and filled entries of a rolling day, this bar's orders,
+    trades lost in a row (loss_bar: the bar that closed the last of them) and orders refused in a row.
+    """
 
-    __slots__ = ("bar_requests", "closes", "entry_fills", "executed", "orders_this_bar")
+    __slots__ = (
+        "bar_requests",
+        "closes",
+        "entry_fills",
+        "executed",
+        "loss_bar",
+        "losses",
+        "orders_this_bar",
+        "refusals",
+    )
 
     def __init__(self) -> None:
         self.closes: deque[int] = deque(maxlen=CLOSES_KEPT)
@@ -26,6 +37,16 @@ class Activity:
         self.entry_fills: deque[tuple[int, int]] = deque()
         self.orders_this_bar = 0
         self.bar_requests: list[tuple[int, int]] = []
+        self.losses = 0
+        self.loss_bar = 0
+        self.refusals = 0
+
+    def trade_closed(self, trade: ClosedTrade, bar: int) -> None:
+        """A trade that neither won nor lost ends a row of losses too."""
+        if trade.profit_e8 < 0:
+            self.losses, self.loss_bar = self.losses + 1, bar
+        else:
+            self.losses = 0
 
     def new_bar(self) -> None:
         if self.orders_this_bar or self.bar_requests:
@@ -84,6 +105,9 @@ def make_view(
         fill=fill,
         max_lag_ns=spec.lag_limit_ns,
         short_proceeds_e8=max(0, -book.cost_e8),
+        losses=activity.losses,
+        bars_since_loss=bar.sequence - activity.loss_bar,
+        refusals=activity.refusals,
     )
 
 

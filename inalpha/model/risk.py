@@ -12,6 +12,8 @@ from inalpha.model.instrument import Instrument
 from inalpha.model.order import OrderRequest
 from inalpha.model.states import HaltState
 
+TAKE_PROFIT_RULE = "TAKE_PROFIT"  # the one exit of the position guard that is no stop
+
 
 class Stage(StrEnum):
     """A: at plan creation (advice). B: binding, in the execute transaction. FILL: at the fill price."""
@@ -36,13 +38,81 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Entries of a scope are refused while from_ns <= now < until_ns (market time)."""
+    """Entries of a scope are refused while from_ns <= now < until_ns (market time).
+
+    scope: what is locked, as a person reads it: a run, an account, a symbol. symbol: "" locks every symbol of the
+    account; side: +1 locks purchases, -1 sales, 0 both. measured, limit, unit, setting: why, as in a refusal.
+    """
 
     rule: str
     scope: str
     reason: str
     from_ns: int
     until_ns: int
+    symbol: str = ""
+    side: int = 0
+    measured: str | None = None
+    limit: str | None = None
+    unit: str = "lock"
+    setting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTrade:
+    """A position since it was flat. opened_e8: the run's cash flow up to then, in 1e-8 money.
+
+    outlay_e8: the most cash that it has tied up (a short: brought in), fees included. side: +1 long, -1 short.
+    """
+
+    side: int
+    opened_e8: int
+    outlay_e8: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTrade:
+    """Flat to flat, net of fees, in 1e-8 money. closed_ns: market time of the fill that closed it.
+
+    is_stop: a stop_loss leg or one of the guard's stops took part in closing it.
+    """
+
+    side: int
+    closed_ns: int
+    profit_e8: int
+    outlay_e8: int
+    is_stop: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A run's book at the close of a bar. Amounts in 1e-8 money, times market time in nanoseconds.
+
+    cash_flow_e8: its cash less its opening cash. value_e8: of its position. closed: the trades that this bar's fills
+    closed. open: the position that is left.
+    """
+
+    now_ns: int
+    cash_flow_e8: int
+    value_e8: int
+    closed: tuple[ClosedTrade, ...] = ()
+    open: OpenTrade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A trigger went off: its scope may only reduce until a person resumes it. Figures as in a refusal."""
+
+    rule: str
+    state: HaltState
+    measured: str
+    limit: str = ""
+    unit: str = ""
+
+    @property
+    def reason(self) -> str:
+        """For the halt's line and the alert beside it."""
+        figures = f": {self.measured} {self.unit}, it trips at {self.limit}" if self.limit else ""
+        return f"{self.rule} tripped{figures}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +198,8 @@ class RunView:
     bar. plan_close_ticks: the last close when the plan was made. fee_bps_e8: the fee in basis points
     times 1e8 (0 for other fee models). fill: what is about to be executed; Stage.FILL only.
     max_lag_ns: the lag above which a decision counts as stale. short_proceeds_e8: of the run's open short, 0 else.
+    losses: trades lost in a row; bars_since_loss: bars consumed since the last of them closed, 0 on its own bar.
+    refusals: this run's orders refused in a row (T4).
     """
 
     run: str
@@ -153,12 +225,19 @@ class RunView:
     fill: FillTerms | None = None
     max_lag_ns: int = 0
     short_proceeds_e8: int = 0
+    losses: int = 0
+    bars_since_loss: int = 0
+    refusals: int = 0
 
 
 class RiskCheck(Protocol):
     """The seam between kernel and risk: every refusal, most important first; empty = pass."""
 
     def check(self, order: OrderRequest, view: RunView, stage: Stage) -> tuple[Refusal, ...]: ...
+
+    def trips(self, view: RunView, *, entered: bool, refused: bool) -> tuple[Trip, ...]:
+        """The run's own triggers that this step set off. entered, refused: it filled an entry, refused an order."""
+        ...
 
     def under(self, rules: str) -> RiskCheck:
         """The same seam under other rules, given by their canonical text."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, StepResult
 from inalpha.model.bar import Bar
 from inalpha.model.risk import AccountContext
@@ -21,7 +22,11 @@ class AccountSource(Protocol):
         """Look at a bar before the run takes it; a command is journalled first."""
         ...
 
-    def mark(self, result: StepResult, cash_flow_e8: int, value_e8: int) -> Command | None:
+    def begin(self, kernel: Kernel) -> None:
+        """Look at a bar whose orders have been matched, before anything is decided on it."""
+        ...
+
+    def mark(self, kernel: Kernel, result: StepResult) -> Command | None:
         """Take one finished bar; a command (a halt, say) is journalled before the next."""
         ...
 
@@ -43,7 +48,10 @@ class OwnAccount:
     def admit(self, last: Bar, bar: Bar) -> Command | None:
         return None
 
-    def mark(self, result: StepResult, cash_flow_e8: int, value_e8: int) -> Command | None:
+    def begin(self, kernel: Kernel) -> None:
+        """No rule of the risk engine is asked under this account but in tests."""
+
+    def mark(self, kernel: Kernel, result: StepResult) -> Command | None:
         equity, now = result.equity_e8, result.bar.close_time_ns
         is_new_day = now >= self._day_end_ns
         if is_new_day:

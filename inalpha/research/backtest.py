@@ -101,12 +101,15 @@ def run_backtest(
                 if command is not None:
                     _take_ends(result, kernel.command(command, source.context()).ended)
                     result.warnings.append(f"halted before bar {bar.sequence}: {command.reason}")
-            step = kernel.step(bar, bar.close_time_ns, source.context(), runner)
+            request = kernel.begin(bar, bar.close_time_ns, source.context())
+            source.begin(kernel)
+            step = kernel.finish(None if request is None else runner.step(request), source.context())
             _take(result, step)
-            flow = step.cash_e8 - spec.opening_cash_e8
-            command = source.mark(step, flow, step.equity_e8 - step.cash_e8)
+            command = source.mark(kernel, step)
             if command is not None:
                 _take_ends(result, kernel.command(command, source.context()).ended)
+                state = command.state.value if command.state else ""
+                result.warnings.append(f"{state} from bar {bar.sequence} on: {command.reason}")
             if step.error:
                 result.error = step.error
                 break

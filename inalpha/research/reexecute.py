@@ -21,7 +21,6 @@ from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.replay import Divergence, rebuild
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.errors import IntegrityError, Refused, TryAgain
-from inalpha.model.money import multiply_e8
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
 from inalpha.risk.account import AccountBook
@@ -199,16 +198,16 @@ def parity_run(
             members = json.loads(entry.input)
             bar = bar_from_members(members["bar"])
             received_ns = bar.close_time_ns + members.get("lag", 0)
-            result = kernel.step(bar, received_ns, account.context(record.run), runner)
+            request = kernel.begin(bar, received_ns, account.context(record.run))
+            account.begin(record.run, kernel.mark(), kernel.claim)
+            reply = None if request is None else runner.step(request)
+            result = kernel.finish(reply, account.context(record.run))
             for fill in result.fills:
                 key = _key(fill.intent, fill.child, fill.n)
                 found[key] = f"{fill.side.text} {fill.quantity_lots} @ {fill.price_ticks} fee {fill.fee_e8}"
                 order[key] = fill.bar
             refused |= {(d.intent, d.code) for d in result.decisions if d.outcome == "risk_rejected"}
-            value = multiply_e8(
-                bar.close_ticks * spec.instrument.tick_e8, result.position_lots * spec.instrument.lot_e8
-            )
-            account.mark(record.run, bar.close_time_ns, result.cash_e8 - spec.opening_cash_e8, value)
+            account.mark(record.run, kernel.mark(result.closed))
     except RunnerEnded:
         pass  # a run that failed by its strategy fails here too; its last bar has no reply in either
     finally:

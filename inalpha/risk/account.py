@@ -2,47 +2,70 @@
 
 A fold of what the runs did; the daemon keeps one per account, a backtest one for its single run. What
 a check reads from here is journalled as an input of the step, because it depends on other runs.
+
+A step is marked twice: `begin` shows its run what its own fills at this bar have done (a new day, a lock), `mark`
+takes it once it is committed. Between the two, other runs see only what the step has spent.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inalpha.model.risk import AccountContext, Lock, RunClaim
+from inalpha.model.money import E8
+from inalpha.model.risk import AccountContext, ClosedTrade, Lock, Mark, OpenTrade, RunClaim, Trip
 from inalpha.model.states import HaltState, strictest
 from inalpha.risk.controls import daily_loss, drawdown
+from inalpha.risk.controls.base import percent_text, scaled
+from inalpha.risk.locks import Seen, SymbolTrade, fresh_locks, lookback_ns
 from inalpha.risk.rules import Rules
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOCKS_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A run's day in the zone of the rules: it ends at 00:00, and a bar that closes exactly then opens the next."""
+
+    end_ns: int
+    start_equity_e8: int
 
 
 @dataclass(slots=True)
 class RunBook:
-    """What the account knows of one run: its cash flow since start, its position at the last close, its claim.
+    """What the account knows of one run: its last mark, its claim and what its past marks left.
 
     begun_e8: cash that a step which has begun and not yet committed has taken beyond cash flow and claim.
+    begun: how that step's bar looks to the run itself. trades: closed ones of the lookback in force, oldest first.
+    peaks: the account's (time, equity) at this run's marks of that lookback that no later one is above, oldest first.
+    rules: what binds this run, where its mandate is tighter than the account; None = the account's.
     """
 
     symbol: str
+    rules: Rules | None = None
+    now_ns: int = 0
     cash_flow_e8: int = 0
     value_e8: int = 0
     claim: RunClaim = field(default_factory=RunClaim)
     begun_e8: int = 0
-    day: int | None = None
-    day_end_ns: int = 0
-    day_start_equity_e8: int | None = None
+    begun: _Begun | None = None
+    day: Day | None = None
+    open: OpenTrade | None = None
+    trades: deque[ClosedTrade] = field(default_factory=deque)
+    peaks: deque[tuple[int, int]] = field(default_factory=deque)
 
 
 @dataclass(frozen=True, slots=True)
-class Trip:
-    """A trigger went off: the account may only reduce until a person resumes it."""
+class _Begun:
+    """What a mark would change: the run's day and the locks that it sets."""
 
-    rule: str
-    state: HaltState
-    measured: str
+    mark: Mark
+    day: Day
+    locks: tuple[Lock, ...]
 
 
 @dataclass(slots=True)
@@ -59,9 +82,9 @@ class AccountBook:
     def __post_init__(self) -> None:
         self.high_water_e8 = max(self.high_water_e8, self.start_cash_e8)
 
-    def open_book(self, run: str, symbol: str) -> None:
+    def open_book(self, run: str, symbol: str, rules: Rules | None = None) -> None:
         """A run's book starts flat; what it opens with is the account's own cash."""
-        self.books.setdefault(run, RunBook(symbol))
+        self.books.setdefault(run, RunBook(symbol, rules))
 
     @property
     def equity_e8(self) -> int:
@@ -71,41 +94,61 @@ class AccountBook:
     def cash_e8(self) -> int:
         return self.start_cash_e8 + sum(book.cash_flow_e8 for book in self.books.values())
 
-    def mark(self, run: str, now_ns: int, cash_flow_e8: int, value_e8: int) -> list[Trip]:
-        """Take a run's book at its bar's close; answers the triggers that this mark sets off."""
+    def mark(self, run: str, mark: Mark) -> tuple[list[Trip], list[Lock]]:
+        """Take a run's book at its bar's close; answers the triggers and the locks that this mark sets off."""
+        seen = self._look(run, mark)
         book = self.books[run]
-        before = self.equity_e8
-        book.cash_flow_e8, book.value_e8 = cash_flow_e8, value_e8
+        book.begun, book.begun_e8 = None, 0
+        book.cash_flow_e8, book.value_e8, book.open = mark.cash_flow_e8, mark.value_e8, mark.open
+        book.now_ns, book.day = mark.now_ns, seen.day
         equity = self.equity_e8
-        self._roll_day(book, now_ns, before, equity)
+        self._keep(book, mark, equity)
         self.high_water_e8 = max(self.high_water_e8, equity)
-        self._lock_daily_loss(run, book, now_ns, equity)
-        settings = self.rules.controls.drawdown
-        if settings.enabled and drawdown.is_tripped(equity, self.high_water_e8, settings):
-            return [Trip("drawdown", HaltState.REDUCING, f"{self.high_water_e8 - equity}")]
-        return []
+        self.locks += seen.locks
+        del self.locks[:-_LOCKS_KEPT]
+        return self._trips(book.rules or self.rules, equity), list(seen.locks)
+
+    def _trips(self, rules: Rules, equity: int) -> list[Trip]:
+        settings = rules.controls.drawdown
+        if not settings.enabled or not drawdown.is_tripped(equity, self.high_water_e8, settings):
+            return []
+        measured = percent_text(self.high_water_e8 - equity, self.high_water_e8)
+        return [
+            Trip("drawdown", HaltState.REDUCING, measured, str(settings.pct), "% under the high-water mark")
+        ]
 
     def claim(self, run: str, claim: RunClaim) -> None:
         """Take what a run's working entries, plans and short hold of the account, as just committed."""
         self.books[run].claim = claim
 
-    def begin(self, run: str, cash_flow_e8: int, claim: RunClaim) -> None:
-        """Reserve what a step has spent at its fills, until it commits or is void.
-
-        What it has earned meanwhile counts only once it is committed.
+    def begin(self, run: str, mark: Mark, claim: RunClaim) -> None:
+        """A step has matched its orders at a bar: reserve what it has spent, until it commits or is void, and show
+        its run the day and the locks that follow. What it has earned counts for others only once it is committed.
         """
         book = self.books[run]
         free_before = book.cash_flow_e8 - book.claim.cash_e8
-        book.begun_e8 = max(0, free_before - (cash_flow_e8 - claim.cash_e8))
+        book.begun_e8 = max(0, free_before - (mark.cash_flow_e8 - claim.cash_e8))
+        book.begun = self._look(run, mark)
 
     def settle(self, run: str) -> None:
         """The run's step has committed or is void."""
-        self.books[run].begun_e8 = 0
+        book = self.books[run]
+        book.begun_e8, book.begun = 0, None
 
     def context(
-        self, run: str, halts: Iterable[tuple[str, HaltState]] = (), blocks: tuple[str, ...] = ()
+        self,
+        run: str,
+        halts: Iterable[tuple[str, HaltState]] = (),
+        blocks: tuple[str, ...] = (),
+        *,
+        now_ns: int = 0,
+        lifted: frozenset[str] = frozenset(),
     ) -> AccountContext:
-        """The account as this run's checks read it: everything but the run's own book."""
+        """The account as this run's checks read it: everything but the run's own book.
+
+        now_ns: market time of a check between two bars, which may be in a new day. lifted: lock rules that the owner
+        has waived for this run.
+        """
         mine = self.books[run]
         others = [book for name, book in self.books.items() if name != run]
         scopes = list(halts)
@@ -123,12 +166,32 @@ class AccountBook:
             other_symbol_sells_e8=sum(book.claim.sells_e8 for book in others if book.symbol == mine.symbol),
             halt=halt,
             halt_scope=scope,
-            locks=tuple(self.locks),
+            locks=self.locks_of(run, now_ns, lifted),
             blocks=blocks,
-            day_start_equity_e8=(
-                mine.day_start_equity_e8 if mine.day_start_equity_e8 is not None else self.equity_e8
-            ),
+            day_start_equity_e8=self.day_start_e8(run, now_ns),
             high_water_e8=self.high_water_e8,
+        )
+
+    def day_start_e8(self, run: str, now_ns: int = 0) -> int:
+        """Equity at the start of the run's day; where that day is over, or none was seen, what it is worth now."""
+        book = self.books[run]
+        day = book.begun.day if book.begun is not None else book.day
+        return self.equity_e8 if day is None or now_ns >= day.end_ns else day.start_equity_e8
+
+    def locks_of(self, run: str, now_ns: int = 0, lifted: frozenset[str] = frozenset()) -> tuple[Lock, ...]:
+        """The locks that may bind a run from its last bar, or now_ns, on."""
+        book = self.books[run]
+        begun = book.begun
+        locks = [*self.locks, *begun.locks] if begun is not None else self.locks
+        if not locks:
+            return ()
+        now = max(now_ns, begun.mark.now_ns if begun is not None else book.now_ns)
+        return tuple(
+            lock
+            for lock in locks
+            if lock.until_ns > now
+            and lock.rule not in lifted
+            and (lock.symbol == book.symbol if lock.symbol else lock.scope in (run, self.account))
         )
 
     def deposit(self, amount_e8: int) -> None:
@@ -136,32 +199,117 @@ class AccountBook:
         self.start_cash_e8 += amount_e8
         self.high_water_e8 += amount_e8
         for book in self.books.values():
-            if book.day_start_equity_e8 is not None:
-                book.day_start_equity_e8 += amount_e8
+            if book.day is not None:
+                book.day = Day(book.day.end_ns, book.day.start_equity_e8 + amount_e8)
+            book.peaks = deque((at, equity + amount_e8) for at, equity in book.peaks)
 
     def rebase(self) -> None:
         """After a person's resume the mark starts again from the present equity."""
         self.high_water_e8 = self.equity_e8
 
-    def _roll_day(self, book: RunBook, now_ns: int, before_e8: int, equity_e8: int) -> None:
-        if book.day is not None and now_ns < book.day_end_ns:
-            return
-        zone = ZoneInfo(self.rules.zone)
-        local = (_EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone)
-        midnight = datetime.combine(local.date(), time(), zone)
-        tomorrow = datetime.combine(local.date() + timedelta(days=1), time(), zone)
-        # A bar that closes exactly at midnight opens the new day with its own equity.
-        at_midnight = local == midnight or book.day is None
-        book.day_start_equity_e8 = equity_e8 if at_midnight else before_e8
-        book.day = local.date().toordinal()
-        book.day_end_ns = int((tomorrow - _EPOCH).total_seconds()) * 1_000_000_000
+    def _look(self, run: str, mark: Mark) -> _Begun:
+        """What a mark would change, without taking it."""
+        book = self.books[run]
+        rules = book.rules or self.rules
+        before = self.equity_e8
+        equity = before - book.cash_flow_e8 - book.value_e8 + mark.cash_flow_e8 + mark.value_e8
+        day = _day_at(rules.zone, book.day, mark.now_ns, before, equity)
+        if not book.peaks:
+            book.peaks.append((mark.now_ns, before))  # what the run started from counts as a peak too
+        seen = Seen(
+            self.account,
+            book.symbol,
+            mark.now_ns,
+            equity,
+            mark.closed,
+            self._loser(rules, mark),
+            lambda since_ns: self._trades_since(run, mark, since_ns),
+            lambda since_ns: self._peak_e8(since_ns, mark.now_ns, equity),
+        )
+        fresh = self._daily_loss(rules, run, day, mark.now_ns, equity) + fresh_locks(rules, seen, self.locks)
+        return _Begun(mark, day, tuple(fresh))
 
-    def _lock_daily_loss(self, run: str, book: RunBook, now_ns: int, equity: int) -> None:
-        settings = self.rules.controls.daily_loss
-        self.locks = [lock for lock in self.locks if lock.until_ns > now_ns or lock.scope != run]
-        start = book.day_start_equity_e8
-        if not settings.enabled or start is None or not daily_loss.is_tripped(equity, start, settings):
-            return
-        if not any(lock.rule == "daily_loss" and lock.scope == run for lock in self.locks):
-            reason = f"equity lost {settings.pct} % or more of the day's start"
-            self.locks.append(Lock("daily_loss", run, reason, now_ns, book.day_end_ns))
+    def _keep(self, book: RunBook, mark: Mark, equity: int) -> None:
+        """What later marks look back on. A lookback that is made longer reaches back as the marks go on."""
+        controls = (book.rules or self.rules).controls
+        peaks, trades = book.peaks, book.trades
+        while peaks and peaks[-1][1] <= equity:
+            peaks.pop()
+        peaks.append((mark.now_ns, equity))
+        oldest = mark.now_ns - lookback_ns(controls.MaxDrawdown)
+        while peaks[0][0] <= oldest:
+            peaks.popleft()
+        trades.extend(mark.closed)
+        if trades:
+            oldest = mark.now_ns - max(lookback_ns(controls.StoplossGuard), lookback_ns(controls.LowProfit))
+            while trades and trades[0].closed_ns <= oldest:
+                trades.popleft()
+
+    def _loser(self, rules: Rules, mark: Mark) -> ClosedTrade | None:
+        """A position that loses now, as if it were closed at this mark; one past the guard's stop counts as stopped."""
+        position = mark.open
+        if position is None:
+            return None
+        profit = mark.cash_flow_e8 + mark.value_e8 - position.opened_e8
+        if profit >= 0:
+            return None
+        is_stop = _is_past_stop(rules, position, profit)
+        return ClosedTrade(position.side, mark.now_ns, profit, position.outlay_e8, is_stop)
+
+    def _trades_since(self, run: str, mark: Mark, since_ns: int) -> list[SymbolTrade]:
+        """Every run's trades closed within (since, now], and the positions that lose now, each as one trade more."""
+        found = [SymbolTrade(self.books[run].symbol, trade) for trade in mark.closed]
+        for name, book in self.books.items():
+            found += [SymbolTrade(book.symbol, trade) for trade in book.trades]
+            last = mark if name == run else Mark(mark.now_ns, book.cash_flow_e8, book.value_e8, (), book.open)
+            loser = self._loser(book.rules or self.rules, last)
+            if loser is not None:
+                found.append(SymbolTrade(book.symbol, loser))
+        return [item for item in found if since_ns < item.trade.closed_ns <= mark.now_ns]
+
+    def _peak_e8(self, since_ns: int, now_ns: int, equity: int) -> int:
+        """The account's highest equity at any of its runs' marks within (since, now], this one included."""
+        found = equity
+        for book in self.books.values():
+            for at, peak in book.peaks:
+                if since_ns < at <= now_ns:
+                    found = max(found, peak)
+                    break  # they fall from here on
+        return found
+
+    def _daily_loss(self, rules: Rules, run: str, day: Day, now_ns: int, equity: int) -> list[Lock]:
+        settings = rules.controls.daily_loss
+        start = day.start_equity_e8
+        if not settings.enabled or start <= 0 or not daily_loss.is_tripped(equity, start, settings):
+            return []
+        if any(
+            lock.rule == "daily_loss" and lock.scope == run and lock.until_ns == day.end_ns
+            for lock in self.locks
+        ):
+            return []
+        measured = percent_text(start - equity, start)
+        return [
+            Lock(
+                "daily_loss", run, f"equity lost {measured} % of the day's start", now_ns, day.end_ns, "", 0,
+                measured, str(settings.pct), "% of the day's start", "daily_loss.pct",
+            )
+        ]  # fmt: skip
+
+
+def _is_past_stop(rules: Rules, position: OpenTrade, profit_e8: int) -> bool:
+    """Whether an open position has lost what the guard would close it for: a stop that has only not filled yet."""
+    guard = rules.controls.position_guard
+    return guard.enabled and -profit_e8 * 100 * E8 >= scaled(guard.hard_stop_pct) * position.outlay_e8
+
+
+def _day_at(zone_name: str, day: Day | None, now_ns: int, before_e8: int, equity_e8: int) -> Day:
+    if day is not None and now_ns < day.end_ns:
+        return day
+    zone = ZoneInfo(zone_name)
+    local = (_EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone)
+    midnight = datetime.combine(local.date(), time(), zone)
+    tomorrow = datetime.combine(local.date() + timedelta(days=1), time(), zone)
+    # A bar that closes exactly at midnight opens the new day with its own equity.
+    at_midnight = local == midnight or day is None
+    end_ns = int((tomorrow - _EPOCH).total_seconds()) * 1_000_000_000
+    return Day(end_ns, equity_e8 if at_midnight else before_e8)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from inalpha.model.order import OrderRequest
-from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.model.risk import Lock, Refusal, RunView, Stage, Trip
 from inalpha.model.states import HaltState
 from inalpha.risk.controls import (
     cash,
@@ -15,18 +16,21 @@ from inalpha.risk.controls import (
     direction,
     drawdown,
     duplicate,
+    loss_streak,
     max_open,
     max_order,
     max_position,
     order_rate,
     price_collar,
     price_drift,
+    reject_streak,
     repeated_execution,
     stale_data,
 )
 from inalpha.risk.controls.base import NoData
 from inalpha.risk.rules import Rules, rules_from_canonical
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Control = Callable[[OrderRequest, RunView, Any, Stage], Refusal | None]
 
 # Section name of risk.toml and control. None of them is asked about what only reduces.
@@ -44,6 +48,7 @@ REGISTRY: tuple[tuple[str, Control], ...] = (
     ("data_sanity", data_sanity.check),
     ("daily_loss", daily_loss.check),
     ("drawdown", drawdown.check),
+    ("loss_streak", loss_streak.check),
 )
 
 
@@ -66,7 +71,7 @@ class RiskEngine:
         reduces = order.reduce_only
         if stage is Stage.FILL:
             return () if reduces else self._fill(order, view)
-        refusals = [*_standing(view, reduces)]
+        refusals = [*_standing(order, view)]
         if reduces:
             return tuple(refusals)
         for section, control in REGISTRY:
@@ -77,6 +82,16 @@ class RiskEngine:
             refusals.extend(_guarded("max_order", _allocation, order, view, None, stage))
         refusals.extend(_guarded("cash", _cash, order, view, None, stage))
         return tuple(refusals)
+
+    def trips(self, view: RunView, *, entered: bool, refused: bool) -> tuple[Trip, ...]:
+        """The run's own triggers that a step set off: P8 by an entry's fill, T4 by a refusal."""
+        found: list[Trip | None] = []
+        executions, rejections = self.rules.controls.repeated_execution, self.rules.controls.reject_streak
+        if entered and executions.enabled:
+            found.append(repeated_execution.trip(view, executions))
+        if refused and rejections.enabled:
+            found.append(reject_streak.trip(view, rejections))
+        return tuple(trip for trip in found if trip is not None)
 
     def _fill(self, order: OrderRequest, view: RunView) -> tuple[Refusal, ...]:
         settings, found = self.rules.controls.price_collar, []
@@ -107,10 +122,17 @@ def _guarded(
     return [found] if found is not None else []
 
 
-def _standing(view: RunView, reduces: bool) -> list[Refusal]:
+def _locked(lock: Lock) -> Refusal:
+    until = (_EPOCH + timedelta(microseconds=lock.until_ns // 1000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = f"{lock.rule} locks entries of {lock.scope} until {until}: {lock.reason}. Exits run."
+    return Refusal("LOCKED", lock.rule, lock.measured, lock.limit, lock.unit, lock.setting or lock.rule, text)
+
+
+def _standing(order: OrderRequest, view: RunView) -> list[Refusal]:
     """Halts, locks and blocks of the account, strictest first."""
-    account = view.account
+    account, reduces = view.account, order.reduce_only
     found: list[Refusal] = []
+    side = int(order.side)
     stops_all = account.halt in (HaltState.HALTED, HaltState.KILLED)
     if stops_all or (account.halt is HaltState.REDUCING and not reduces):
         state = account.halt.value
@@ -120,9 +142,8 @@ def _standing(view: RunView, reduces: bool) -> list[Refusal]:
     if reduces:
         return found
     for lock in account.locks:
-        if lock.from_ns <= view.now_ns < lock.until_ns:
-            text = f"{lock.rule} locks entries of {lock.scope}: {lock.reason}. Exits run."
-            found.append(Refusal("LOCKED", lock.rule, None, None, "lock", lock.rule, text))
+        if lock.from_ns <= view.now_ns < lock.until_ns and lock.side in (0, side):
+            found.append(_locked(lock))
     for block in account.blocks:
         text = f"entries wait while {block} lasts. Exits run."
         found.append(Refusal(block, "block", None, None, "block", block.lower(), text))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +17,20 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from inalpha.model.duration import duration_s
 from inalpha.model.errors import ConfigError
-from inalpha.risk.settings import BOUNDS, TIGHTER_WHEN_TRUE, AccountSection, Controls, RiskFile, Section
+from inalpha.risk.settings import (
+    BOUNDS,
+    LOCK_RULES,
+    LONGEST_S,
+    OFF_AT_ZERO,
+    TIGHTER_WHEN_LONGER,
+    TIGHTER_WHEN_TRUE,
+    AccountSection,
+    Controls,
+    RiskFile,
+    Section,
+)
 
 NO_RISK_RULES = "NO_RISK_RULES"
 
@@ -70,10 +84,13 @@ def default_rules() -> Rules:
 
 
 def rules_from_canonical(text: str) -> Rules:
-    """Rules back from their canonical text (the blob that a mandate's limits_sha256 names)."""
+    """Rules back from their canonical text (the blob that a mandate's limits_sha256 names), which keeps its digest:
+    a text that an earlier release signed lacks the controls that came later, and has their defaults.
+    """
     body = json.loads(text)
     controls = msgspec.convert(body["controls"], Controls, strict=False)
-    return _resolve(controls, body["zone"], body.get("two_person") is True)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return Rules(controls, body["zone"], sha256, text, body.get("two_person") is True)
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
@@ -98,6 +115,11 @@ def _check_keys(raw: Mapping[str, Any], path: str) -> None:
                 )
 
 
+def _span(value: int | str) -> int:
+    """A count of bars, or the seconds of a duration; 0 for a duration that is left to unlock_at."""
+    return value if isinstance(value, int) else duration_s(value) or 0
+
+
 def _looser(section: Section, base: Section) -> str | None:
     for key in type(section).__struct_fields__:
         mine, theirs = getattr(section, key), getattr(base, key)
@@ -105,7 +127,15 @@ def _looser(section: Section, base: Section) -> str | None:
             looser = theirs and not mine
         elif isinstance(mine, tuple):
             looser = not set(theirs) <= set(mine)
-        elif key in ("notional", "max_lag_s"):
+        elif key in TIGHTER_WHEN_LONGER:
+            looser = _span(mine) < _span(theirs)
+        elif (
+            key == "unlock_at"
+        ):  # an hour of the day is neither longer nor shorter than another, or than a duration
+            looser = mine != theirs
+        elif key == "per":
+            looser = mine == "symbol" and theirs == "account"
+        elif key in OFF_AT_ZERO:
             looser = (mine == 0 and theirs != 0) or (theirs != 0 and mine > theirs)
         else:
             looser = mine > theirs
@@ -147,6 +177,40 @@ def _check_bounds(controls: Controls, where: str) -> None:
                     f"{where}: controls.{section}.{key} is {value}, allowed are {low} to {high}.",
                     "Mend that value.",
                 )
+
+    for name in LOCK_RULES:
+        _check_lock(name, getattr(controls, name), where)
+
+
+_HOUR = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
+
+
+def _check_lock(name: str, section: Section, where: str) -> None:
+    """Durations that can be read, and one end for each lock."""
+    for key in ("lookback", "stop_for"):
+        text = getattr(section, key, None)
+        if text is None or (key == "stop_for" and not text):
+            continue
+        seconds = duration_s(text)
+        if seconds is None or seconds > LONGEST_S:
+            raise ConfigError(
+                "RISK_FILE",
+                f"{where}: controls.{name}.{key} is {text!r}, which is no duration up to 30d.",
+                "Write 90s, 15m, 12h or 30d.",
+            )
+    stop_for, unlock_at = getattr(section, "stop_for", ""), getattr(section, "unlock_at", "")
+    if bool(stop_for) is bool(unlock_at):
+        raise ConfigError(
+            "RISK_FILE",
+            f"{where}: controls.{name} needs stop_for or unlock_at, and not both.",
+            'A lock that ends at an hour: stop_for = "" and unlock_at = "08:00".',
+        )
+    if unlock_at and not _HOUR.match(unlock_at):
+        raise ConfigError(
+            "RISK_FILE",
+            f"{where}: controls.{name}.unlock_at is {unlock_at!r}.",
+            "Write HH:MM, such as 08:00.",
+        )
 
 
 def parse_rules(text: str, account: str | None = None, where: str = "risk.toml") -> Rules:
@@ -225,7 +289,9 @@ def default_text(overrides: Mapping[str, Mapping[str, object]] | None = None) ->
     lines += ["two_person = false  # true: promotions and starts need a second operator's signature"]
     for name in Controls.__struct_fields__:
         section = getattr(Controls(), name)
-        lines += ["", f"# {type(section).__doc__}", f"[controls.{name}]"]
+        about = " ".join((type(section).__doc__ or "").split())
+        lines += ["", *textwrap.wrap(about, 100, initial_indent="# ", subsequent_indent="# ")]
+        lines.append(f"[controls.{name}]")
         for field in type(section).__struct_fields__:
             value = (overrides or {}).get(name, {}).get(field, getattr(section, field))
             lines.append(f"{field} = {_toml(value)}")
@@ -237,4 +303,4 @@ def _toml(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return "[" + ", ".join(f'"{item}"' for item in value) + "]"
-    return str(value)
+    return json.dumps(value) if isinstance(value, str) else str(value)

@@ -7,7 +7,7 @@ passes exactly at equality. `tightens` tells which way a smaller or larger numbe
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -111,10 +111,64 @@ class Drawdown(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pct: Decimal = Decimal(10)
 
 
+class LossStreak(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """T3: so many trades lost in a row lock a run's entries for so many bars."""
+
+    losses: Count = 4
+    bars: Count = 12
+
+
+class RejectStreak(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """T4: so many orders refused in a row by P1, P3-P6, P9-P13 or the exchange; the run may only reduce."""
+
+    refusals: Count = 5
+
+
+class MaxDrawdownLock(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Lock: equity so many percent under its peak of the lookback locks the account."""
+
+    pct: Decimal = Decimal(5)
+    lookback: str = "24h"
+    stop_for: str = "4h"
+    unlock_at: str = ""
+
+
+class StoplossGuardLock(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Lock: so many stops within the lookback lock the symbol, or with per = "account" the account."""
+
+    stops: Count = 5
+    lookback: str = "60m"
+    stop_for: str = "2h"
+    unlock_at: str = ""
+    per: Literal["symbol", "account"] = "symbol"
+
+
+class CooldownLock(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Lock: a symbol whose position was closed is not entered again at once."""
+
+    stop_for: str = "5m"
+    unlock_at: str = ""
+
+
+class LowProfitLock(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Lock: trades of a symbol and side within the lookback, losers still open included, that lost pct in sum."""
+
+    trades: Count = 4
+    lookback: str = "12h"
+    pct: Decimal = Decimal(5)
+    stop_for: str = "1h"
+    unlock_at: str = ""
+
+
 class PositionGuard(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Guard: on each close, a position whose loss reaches this percentage of its cost is closed."""
+    """Guard, on each close: closes a position at a loss of hard_stop_pct of its cost; once it was in profit, at
+    atr_multiple x ATR(22) or trailing_pct behind its best close; at a gain of take_profit_pct. 0: not the last three.
+    """
 
     hard_stop_pct: Decimal = Decimal(20)
+    atr_multiple: Decimal = Decimal(0)
+    trailing_pct: Decimal = Decimal(0)
+    take_profit_pct: Decimal = Decimal(0)
 
 
 class RunnerLimits(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -141,6 +195,12 @@ class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     plan_expiry: PlanExpiry = PlanExpiry()
     daily_loss: DailyLoss = DailyLoss()
     drawdown: Drawdown = Drawdown()
+    loss_streak: LossStreak = LossStreak()
+    reject_streak: RejectStreak = RejectStreak()
+    MaxDrawdown: MaxDrawdownLock = MaxDrawdownLock()
+    StoplossGuard: StoplossGuardLock = StoplossGuardLock()
+    Cooldown: CooldownLock = CooldownLock()
+    LowProfit: LowProfitLock = LowProfitLock()
     position_guard: PositionGuard = PositionGuard()
     runner_limits: RunnerLimits = RunnerLimits()
 
@@ -178,9 +238,24 @@ BOUNDS: dict[str, dict[str, tuple[Decimal, Decimal]]] = {
     "data_sanity": {"sigmas": (Decimal(1), Decimal(100)), "jump_pct": (Decimal(1), Decimal(1000))},
     "daily_loss": {"pct": (Decimal("0.01"), Decimal(100))},
     "drawdown": {"pct": (Decimal("0.01"), Decimal(100))},
-    "position_guard": {"hard_stop_pct": (Decimal(1), Decimal(100))},
+    "position_guard": {
+        "hard_stop_pct": (Decimal(1), Decimal(100)),
+        "atr_multiple": (Decimal(0), Decimal(100)),
+        "trailing_pct": (Decimal(0), Decimal(100)),
+        "take_profit_pct": (Decimal(0), Decimal(10_000)),
+    },
+    "MaxDrawdown": {"pct": (Decimal("0.01"), Decimal(100))},
+    "LowProfit": {"pct": (Decimal("0.01"), Decimal(1000))},
     "runner_limits": {"bar_s": (Decimal("0.1"), Decimal(30))},
 }
 
+# Sections of lock rules: each ends stop_for after its event, or at unlock_at (HH:MM of the file's zone), never both.
+LOCK_RULES = ("MaxDrawdown", "StoplossGuard", "Cooldown", "LowProfit")
+LONGEST_S = 30 * 86_400  # of a lookback or a lock
+
 # Every number tightens downwards; these booleans tighten when true.
 TIGHTER_WHEN_TRUE = frozenset({"enabled", "long_only"})
+# Durations and counts of bars for which entries are refused, or losses remembered: the longer, the tighter.
+TIGHTER_WHEN_LONGER = frozenset({"lookback", "stop_for", "bars"})
+# 0 switches these off.
+OFF_AT_ZERO = frozenset({"notional", "max_lag_s", "atr_multiple", "trailing_pct", "take_profit_pct"})

@@ -108,7 +108,7 @@ def test_a_resting_entry_is_reserved_from_the_ledger_before_its_run_is_back(
     until(lambda: home.lines("plan.execute"), what="the resting order")
     home.kill("daemon")
     accounts, reader = Accounts(), open_reader(home.home)
-    accounts.fold(reader, lambda account: default_rules())
+    accounts.fold(reader, lambda account: default_rules(), lambda account, run: default_rules())
     reader.close()
     account = home.lines("run.start")[0]["data"]["mandate"]["account"]
     assert accounts[account].books[run].claim == RunClaim(8_730 * E8, 0, 873 * E8 // 100, 0)

@@ -147,7 +147,7 @@ class Desk:
         bar = make_bar(run.prices[number], number, "1d")
         with self.accounts.lock:
             request = run.kernel.begin(bar, bar.close_time_ns, self.accounts.context(ACCOUNT, run.name))
-            self.accounts.begin(ACCOUNT, run.name, run.kernel.book.cash_e8 - CASH, run.kernel.claim)
+            self.accounts.begin(ACCOUNT, run.name, run.kernel.mark(), run.kernel.claim)
         return request
 
     def _commit(self, run: Run, number: int, request: Any) -> None:
@@ -170,10 +170,7 @@ class Desk:
             raise AssertionError("a step was voided three times")
         run.committed = len(run.entries)
         run.results.append(result)
-        value = result.equity_e8 - result.cash_e8
-        self.accounts.mark(
-            ACCOUNT, run.name, result.bar.close_time_ns, result.cash_e8 - CASH, value, run.kernel.claim
-        )
+        self.accounts.mark(ACCOUNT, run.name, run.kernel.mark(result.closed), run.kernel.claim)
         self._check(run, result)
 
     def _check(self, run: Run, result: StepResult) -> None:

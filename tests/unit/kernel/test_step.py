@@ -10,10 +10,11 @@ from support.bench import CONTEXT, START_NS, Bench, bench, buy, make_bar, make_s
 
 from inalpha.kernel.kernel import StepError
 from inalpha.kernel.time_in_force import DAY_NS, ends_at
+from inalpha.model.bar import Bar
 from inalpha.model.calendar import calendar_of
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side, TimeInForce
-from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.model.risk import Refusal, RunView, Stage, Trip
 from inalpha.model.states import HaltState
 from inalpha.model.step import Intent, StepReply
 
@@ -183,6 +184,12 @@ class Recorder:
         self.seen.append((stage, view))
         return (Refusal("NO", "P0", "1", "0", "", "s", "m"),) if stage is self.stage else ()
 
+    def trips(self, view: RunView, *, entered: bool, refused: bool) -> tuple[Trip, ...]:
+        return ()
+
+    def under(self, rules: str) -> Recorder:
+        return self
+
 
 @pytest.mark.parametrize("stage", [Stage.ADVICE, Stage.BINDING])
 def test_a_refusal_is_the_decisions_outcome(stage: Stage) -> None:
@@ -255,6 +262,12 @@ def test_a_day_order_on_daily_bars_gets_one_bar() -> None:
 
 class TripAbove:
     """Wants out once the position is worth less than its cost."""
+
+    def observe(self, bar: Bar, lots: int, position: int) -> None:
+        pass
+
+    def under(self, rules: str) -> TripAbove:
+        return self
 
     def trip(self, view: RunView, average: tuple[int, int]) -> str:
         return "HARD_STOP" if view.position_value_e8 < average[0] else ""

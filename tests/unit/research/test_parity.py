@@ -68,9 +68,11 @@ def recorded(sandbox: LocalSandbox, *, approval: str = "machine", fill: str = "n
     runner.warm(bars[:WARM])
     for at, bar in enumerate(bars[WARM:]):
         own = structs.replace(bar, sequence=at)
-        result = kernel.step(own, own.close_time_ns, account.context("run-1"), runner)
-        value = own.close_ticks * instrument.tick_e8 * result.position_lots * instrument.lot_e8 // 10**8
-        account.mark("run-1", own.close_time_ns, result.cash_e8 - CASH_E8, value)
+        request = kernel.begin(own, own.close_time_ns, account.context("run-1"))
+        account.begin("run-1", kernel.mark(), kernel.claim)
+        reply = None if request is None else runner.step(request)
+        result = kernel.finish(reply, account.context("run-1"))
+        account.mark("run-1", kernel.mark(result.closed))
         if approval == "human" and result.decisions:
             break
     runner.kill()
