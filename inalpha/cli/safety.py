@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
+from inalpha.cli.locks import locks
 from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_json, plain, table
@@ -207,3 +208,6 @@ def apply(
         emit_json({**found, "rules_sha256": rules.sha256, "loosened": loosened})
     else:
         click.echo(f"in force: {rules.sha256}" + (f", loosens {loosened}" if loosened else ""))
+
+
+risk.add_command(locks)

@@ -197,6 +197,30 @@ def run(reader: sqlite3.Connection, name: str) -> Row:
     return _with_state(found)
 
 
+def locks(reader: sqlite3.Connection, account: str | None = None) -> list[Row]:
+    """Locks of entries, newest first. binds: the runs that step on and that each of them holds at their last bar."""
+    reached = rows(
+        reader,
+        "SELECT run, account, symbol, (SELECT close * 1000 FROM step s WHERE s.run = run.run ORDER BY bar DESC LIMIT 1)"
+        f" AS now_ns FROM run WHERE state IN ('starting','running','parked') OR {STEPS_ON} ORDER BY started_seq",
+    )
+    found = rows(reader, "SELECT * FROM lock WHERE ifnull(?, account) = account ORDER BY id DESC", account)
+    for lock in found:
+        lock["binds"] = [
+            item["run"]
+            for item in reached
+            if item["account"] == lock["account"]
+            and item["now_ns"] is not None
+            and lock["from_ns"] <= item["now_ns"] < lock["until_ns"]
+            and (
+                item["symbol"] == lock["symbol"]
+                if lock["symbol"]
+                else lock["scope"] in (item["run"], item["account"])
+            )
+        ]
+    return found
+
+
 def run_errors(reader: sqlite3.Connection, name: str, limit: int = 100) -> list[Row]:
     """Newest first."""
     return rows(reader, "SELECT * FROM run_error WHERE run = ? ORDER BY ts DESC LIMIT ?", name, limit)

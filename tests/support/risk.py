@@ -15,8 +15,8 @@ NOW = 20_000 * DAY
 CASH = 100_000 * E8
 
 
-def make_bar(close: int = 10_000) -> Bar:
-    return Bar(NOW - DAY, NOW, close, close, close, close, E8 * 1000)
+def make_bar(close: int = 10_000, high: int | None = None, low: int | None = None) -> Bar:
+    return Bar(NOW - DAY, NOW, close, high or close, low or close, close, E8 * 1000)
 
 
 def make_view(**changes: object) -> RunView:
