@@ -12,7 +12,7 @@ from typing import Any
 from inalpha.kernel.costs import FeeModel
 from inalpha.kernel.records import Fill
 from inalpha.model.money import e8_from_text, multiply_e8
-from inalpha.model.risk import AccountContext, RunClaim
+from inalpha.model.risk import AccountContext, Block, RunClaim
 from inalpha.model.states import HaltState
 from inalpha.risk.account import AccountBook, Trip
 from inalpha.risk.rules import Rules
@@ -28,8 +28,8 @@ class Accounts:
         self.lock = threading.RLock()
         self._books: dict[str, AccountBook] = {}
         self._halts: dict[str, HaltState] = {}
-        self.blocks: dict[str, tuple[str, ...]] = {}
-        self.blocks_of_all: tuple[str, ...] = ()
+        self.blocks: dict[str, tuple[Block, ...]] = {}
+        self.blocks_of_all: tuple[Block, ...] = ()
 
     def __getitem__(self, account: str) -> AccountBook:
         return self._books[account]

@@ -78,6 +78,7 @@ class RunActor:
         self.closed = False
         self.waivers: list[Waiver] = []
         self.clock_ns: Callable[[], int] = lambda: 0
+        self.skew_ns: Callable[[], int] = lambda: 0
         self.intake = Intake(self)
         self.retries = Retries(self)
         self.reasons = Reasons()

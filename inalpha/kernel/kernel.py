@@ -22,6 +22,7 @@ from inalpha.kernel.journal import (
     book_text,
     command_input,
     context_text,
+    refusal_members,
     text_of,
 )
 from inalpha.kernel.orders import LiveOrder, by_number
@@ -30,7 +31,7 @@ from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.view import Activity, make_claim, make_view
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderState
-from inalpha.model.risk import AccountContext, FillTerms, RiskCheck, RunClaim, RunView, Stage
+from inalpha.model.risk import AccountContext, FillTerms, Refusal, RiskCheck, RunClaim, RunView, Stage
 from inalpha.model.states import HaltState
 from inalpha.model.step import OrderEvent, StepReply, StepRequest
 
@@ -257,7 +258,7 @@ class Kernel:
                 "accepted": outcome.accepted,
                 "code": outcome.code,
                 "ends": ends,
-                "refusals": [refusal.code for refusal in outcome.refusals],
+                "refusals": [refusal_members(refusal) for refusal in outcome.refusals],
             }
         )
         entry = self.chain.add("command", command_input(command, context), output)
@@ -304,11 +305,13 @@ class Kernel:
         self.exchange.events.clear()
         return events
 
-    def _check_fill(self, order: LiveOrder, bar: Bar, price_ticks: int, lots: int, fee_e8: int) -> str:
+    def _check_fill(
+        self, order: LiveOrder, bar: Bar, price_ticks: int, lots: int, fee_e8: int
+    ) -> tuple[Refusal, ...]:
         """Risk's last look at an entry, at the price that would be paid. The view's bar is the filling one."""
         context = self._context
         if context is None or isinstance(self.risk, NoRisk):
-            return ""
+            return ()
         mark = self.activity.closes[-1] if self.activity.closes else bar.open_ticks
         view = make_view(
             self.spec,
@@ -323,8 +326,7 @@ class Kernel:
             context,
             FillTerms(price_ticks, lots, fee_e8),
         )
-        refusals = self.risk.check(order.request, view, Stage.FILL)
-        return refusals[0].code if refusals else ""
+        return self.risk.check(order.request, view, Stage.FILL)
 
     def _context_input(self, context: AccountContext) -> str:
         """The context's text, or "" where it equals the one before it in the journal."""

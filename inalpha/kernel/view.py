@@ -84,6 +84,9 @@ def make_view(
         fill=fill,
         max_lag_ns=spec.lag_limit_ns,
         short_proceeds_e8=max(0, -book.cost_e8),
+        timeframe=spec.timeframe,
+        venue=spec.venue,
+        candidate=spec.strategy_sha256,
     )
 
 

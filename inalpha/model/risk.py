@@ -46,6 +46,19 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Entries wait while a condition lasts; it ends with its cause. measured, limit: figures where it has any."""
+
+    code: str
+    control: str = "block"
+    measured: str | None = None
+    limit: str | None = None
+    unit: str = "block"
+    setting: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountContext:
     """The account as a check reads it, without the checked run's own book. A journalled input.
 
@@ -56,7 +69,7 @@ class AccountContext:
     other_buys_e8, other_sells_e8: notional of the other runs' working entries and plans by side; the same for
     those on this run's symbol (P4).
     day_start_equity_e8, high_water_e8: of the whole account; None = not known yet (controls that
-    need it refuse). blocks: conditions that end by themselves, such as "STALE_FEED" or "DISK".
+    need it refuse). blocks: conditions that end by themselves, such as STALE_FEED or DISK.
     """
 
     base_cash_e8: int
@@ -71,7 +84,7 @@ class AccountContext:
     halt: HaltState = HaltState.ACTIVE
     halt_scope: str = ""
     locks: tuple[Lock, ...] = ()
-    blocks: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
     day_start_equity_e8: int | None = None
     high_water_e8: int | None = None
 
@@ -128,6 +141,7 @@ class RunView:
     bar. plan_close_ticks: the last close when the plan was made. fee_bps_e8: the fee in basis points
     times 1e8 (0 for other fee models). fill: what is about to be executed; Stage.FILL only.
     max_lag_ns: the lag above which a decision counts as stale. short_proceeds_e8: of the run's open short, 0 else.
+    timeframe, venue, candidate: what the run trades on, where, and the SHA-256 of its strategy ("" = not known).
     """
 
     run: str
@@ -153,6 +167,9 @@ class RunView:
     fill: FillTerms | None = None
     max_lag_ns: int = 0
     short_proceeds_e8: int = 0
+    timeframe: str = ""
+    venue: str = ""
+    candidate: str = ""
 
 
 class RiskCheck(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from inalpha.model.risk import AccountContext, Lock, RunClaim
+from inalpha.model.risk import AccountContext, Block, Lock, RunClaim
 from inalpha.model.states import HaltState, strictest
 from inalpha.risk.controls import daily_loss, drawdown
 from inalpha.risk.rules import Rules
@@ -103,7 +103,7 @@ class AccountBook:
         self.books[run].begun_e8 = 0
 
     def context(
-        self, run: str, halts: Iterable[tuple[str, HaltState]] = (), blocks: tuple[str, ...] = ()
+        self, run: str, halts: Iterable[tuple[str, HaltState]] = (), blocks: tuple[Block, ...] = ()
     ) -> AccountContext:
         """The account as this run's checks read it: everything but the run's own book."""
         mine = self.books[run]

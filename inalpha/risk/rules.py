@@ -16,7 +16,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from inalpha.model.errors import ConfigError
-from inalpha.risk.settings import BOUNDS, TIGHTER_WHEN_TRUE, AccountSection, Controls, RiskFile, Section
+from inalpha.risk.settings import (
+    ALLOWING,
+    ALWAYS_ON,
+    BOUNDS,
+    TIGHTER_WHEN_LARGER,
+    TIGHTER_WHEN_TRUE,
+    AccountSection,
+    Controls,
+    RiskFile,
+    Section,
+)
 
 NO_RISK_RULES = "NO_RISK_RULES"
 
@@ -36,13 +46,14 @@ class Rules:
 
     @property
     def active(self) -> int:
-        """How many controls are on; a home with none starts no run."""
-        return sum(getattr(self.controls, name).enabled for name in Controls.__struct_fields__)
+        """How many controls are on, those apart that are always; a home with none starts no run."""
+        return len(Controls.__struct_fields__) - len(ALWAYS_ON) - len(self.disabled)
 
     @property
     def disabled(self) -> list[str]:
         """The controls that are off; each needs a waiver of the run that starts under these rules."""
-        return [name for name in Controls.__struct_fields__ if not getattr(self.controls, name).enabled]
+        names = (name for name in Controls.__struct_fields__ if name not in ALWAYS_ON)
+        return [name for name in names if not getattr(self.controls, name).enabled]
 
 
 def _plain(value: object) -> object:
@@ -70,10 +81,12 @@ def default_rules() -> Rules:
 
 
 def rules_from_canonical(text: str) -> Rules:
-    """Rules back from their canonical text (the blob that a mandate's limits_sha256 names)."""
+    """Rules back from their canonical text (the blob that a mandate's limits_sha256 names); absent means defaults."""
     body = json.loads(text)
     controls = msgspec.convert(body["controls"], Controls, strict=False)
-    return _resolve(controls, body["zone"], body.get("two_person") is True)
+    # Its digest is the text's own: of an older text, in which later sections are absent, that was signed.
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Rules(controls, body["zone"], digest, text, body.get("two_person") is True)
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
@@ -103,6 +116,10 @@ def _looser(section: Section, base: Section) -> str | None:
         mine, theirs = getattr(section, key), getattr(base, key)
         if key in TIGHTER_WHEN_TRUE:
             looser = theirs and not mine
+        elif key in ALLOWING:
+            looser = bool(theirs) and not (mine and set(mine) <= set(theirs))
+        elif key in TIGHTER_WHEN_LARGER:
+            looser = mine < theirs
         elif isinstance(mine, tuple):
             looser = not set(theirs) <= set(mine)
         elif key in ("notional", "max_lag_s"):
@@ -138,6 +155,11 @@ def binding(account: Rules, mandate: Rules) -> Rules | None:
 
 
 def _check_bounds(controls: Controls, where: str) -> None:
+    for name in ALWAYS_ON:
+        if not getattr(controls, name).enabled:
+            raise ConfigError(
+                "RISK_FILE", f"{where}: controls.{name} cannot be switched off.", "Leave enabled out."
+            )
     for section, keys in BOUNDS.items():
         for key, (low, high) in keys.items():
             value = getattr(getattr(controls, section), key)
