@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, refusal_text, table
 from inalpha.cli.propose import flatten
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
@@ -348,6 +349,21 @@ def log(ctx: click.Context, name: str, follow: bool, home_override: str | None, 
         time.sleep(0.2)
 
 
+_REFUSAL = ("code", "control", "measured", "limit", "unit", "setting", "message")
+
+
+def _at_the_fill(ends: Sequence[Any]) -> list[Any]:
+    return [[refusal[name] for name in _REFUSAL] for end in ends for found in end[4:] for refusal in found]
+
+
+def _print_refusals(refusals: Sequence[Any]) -> None:
+    for members in refusals:
+        if isinstance(members, str):  # a journal of an earlier kernel holds the code alone
+            click.echo(f"  {plain(members)}")
+            continue
+        click.echo(f"  {refusal_text(dict(zip(_REFUSAL, members, strict=True)))}")
+
+
 def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
     inputs, outputs = json.loads(entry["input"]), json.loads(entry["output"])
     if as_json:
@@ -359,13 +375,18 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
         reply = outputs.get("reply", {"logs": [], "error": "", "intents": []})
         told = [f"{len(reply['intents'])} intents"] if reply["intents"] else []
         told += [f"{len(outputs['fills'])} fills"] if "fills" in outputs else []
+        refused = [refusal for decision in outputs.get("decisions", ()) for refusal in decision[4]]
+        refused += _at_the_fill(outputs.get("ends", ()))
+        told += [f"{len(refused)} refusals"] if refused else []
         told += [f"error {reply['error']}"] if reply["error"] else []
         told += [f"“{text}”" for text in reply["logs"]]
         click.echo(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
+        _print_refusals(refused)
     elif entry["kind"] == "command":
         click.echo(
             plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip()
         )
+        _print_refusals(outputs["refusals"])
     elif entry["kind"] == "anomaly":
         click.echo(plain(f"{inputs['kind']} {inputs['detail']}"))
 

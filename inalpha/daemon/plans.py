@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inalpha.daemon.call import Body, Call
-from inalpha.daemon.record import DAEMON, RISK, write_risk
+from inalpha.daemon.record import DAEMON, RISK, keep_refusals, write_risk
 from inalpha.execution import plans, proposed
 from inalpha.execution.rationale import check_rationale
 from inalpha.kernel.costs import notional_e8
@@ -209,6 +209,8 @@ def _reject_by_risk(txn: Txn, actor: RunActor, plan: str, result: CommandResult)
         else Refusal(result.code, "exchange", None, None, "", result.code.lower(), result.code)
     )
     write_risk(txn, plan, actor.plan.facts.rules_sha256, refusal)
+    name = _name_in_kernel(_row(txn, plan))
+    keep_refusals(txn, actor.run, name, result.refusals or (refusal,))
     plans.reject_plan(txn, plan, RISK, refusal.code)
     return refusal
 
