@@ -20,6 +20,7 @@ from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
 from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, refusal_text, table
 from inalpha.cli.propose import flatten
+from inalpha.client import halting
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
 from inalpha.execution.mandates import mandate, mandate_digest
@@ -35,6 +36,7 @@ from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_PENDING, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.states import HaltState
 from inalpha.model.whoami import user_name
 from inalpha.risk.rules import load_rules
 from inalpha.strategy.params import BadParam, merge_params
@@ -436,15 +438,21 @@ def stop(
 @json_option
 @click.pass_context
 def pause(ctx: click.Context, name: str, reason: str, home_override: str | None, as_json: bool) -> None:
-    """REDUCING: no entries, exits run. Resuming is signed."""
+    """REDUCING: no entries, exits run; `halt --run RUN --reducing` in short. Resuming is signed."""
+    from inalpha.cli.safety import set_halt
+
     home = home_of(ctx, home_override)
-    args = {"scope": "run", "run": name, "state": "REDUCING", "reason": reason, "user": user_name()}
-    found = send(home, "halt", args)
-    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
+    scope, unsure = halting.scope_of(home, name, None)
+    found = set_halt(home, scope, HaltState.REDUCING, reason)
+    found["warnings"] = [*unsure, *found["warnings"]]
+    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}  {found['by']}")
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
 
 
 @run.command()
 @click.argument("name", metavar="RUN")
+@click.option("--reducing", is_flag=True, help="Only exits: the run stays REDUCING.")
 @click.option("--reason", required=True)
 @signing_options
 @home_option
@@ -453,6 +461,7 @@ def pause(ctx: click.Context, name: str, reason: str, home_override: str | None,
 def resume(
     ctx: click.Context,
     name: str,
+    reducing: bool,
     reason: str,
     operator: str | None,
     passphrase_file: str | None,
@@ -464,7 +473,7 @@ def resume(
 
     home = home_of(ctx, home_override)
     require(home)
-    found = sign_resume(home, unlock(home, operator, passphrase_file), name, reason)
+    found = sign_resume(home, unlock(home, operator, passphrase_file), name, reason, reducing=reducing)
     emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
 
 

@@ -38,6 +38,7 @@ def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]
 @click.option("--account", metavar="NAME")
 @click.option("--all", "everything", is_flag=True, help="Every account and run (the default).")
 @click.option("--kill", is_flag=True, help="KILLED: runners end too.")
+@click.option("--reducing", is_flag=True, help="REDUCING: entries end, exits go on.")
 @click.option("--reason", required=True)
 @home_option
 @json_option
@@ -48,16 +49,23 @@ def halt(
     account: str | None,
     everything: bool,
     kill: bool,
+    reducing: bool,
     reason: str,
     home_override: str | None,
     as_json: bool,
 ) -> None:
-    """HALTED: no order works, positions stay. Needs no key; works with the daemon hung or gone."""
+    """HALTED: no order works, positions stay. --reducing stops entries alone, --kill ends the runners too.
+
+    Needs no key; works with the daemon hung or gone.
+    """
     home = folder_of(ctx, home_override)
     if sum((run_name is not None, account is not None, everything)) > 1:
         raise InalphaError("SCOPE", "name one scope.", "--run R, --account A or --all.", exit_code=EXIT_USAGE)
+    if kill and reducing:
+        raise InalphaError("STATE", "name one state.", "--kill or --reducing.", exit_code=EXIT_USAGE)
+    state = HaltState.KILLED if kill else HaltState.REDUCING if reducing else HaltState.HALTED
     scope, unsure = halting.scope_of(home, run_name, account)
-    found = set_halt(home, scope, HaltState.KILLED if kill else HaltState.HALTED, reason)
+    found = set_halt(home, scope, state, reason)
     found["warnings"] = [*unsure, *found["warnings"]]
     if as_json:
         emit_json(found)
@@ -74,8 +82,10 @@ def set_halt(home: Home, scope: dict[str, Any], state: HaltState, reason: str) -
     )
 
 
-def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict[str, Any]:
-    """Lift a halt on `all`, a run or an account by a signed note with a reason."""
+def sign_resume(
+    home: Home, who: Operator, scope_name: str, reason: str, *, reducing: bool = False
+) -> dict[str, Any]:
+    """Lift a halt on `all`, a run or an account by a signed note with a reason; reducing: entries stay out."""
     if not reason.strip():
         raise InalphaError("REASON", "the reason is empty.", "--reason TEXT", exit_code=EXIT_USAGE)
     if scope_name == "all":
@@ -87,11 +97,12 @@ def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict
     why = Commitment.of(reason)
     subject = {**scope, "reason_commit": why.commit}
     note = gate(home, who, "halt.resume", subject)
-    return send(home, "halt.resume", {**scope, "gate": note, **why.args()}, who)
+    return send(home, "halt.resume", {**scope, "gate": note, "reducing": reducing, **why.args()}, who)
 
 
 @click.command()
 @click.argument("scope", metavar="SCOPE")
+@click.option("--reducing", is_flag=True, help="Only exits: the scope stays REDUCING.")
 @click.option("--reason", required=True)
 @signing_options
 @home_option
@@ -100,6 +111,7 @@ def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict
 def resume(
     ctx: click.Context,
     scope: str,
+    reducing: bool,
     reason: str,
     operator: str | None,
     passphrase_file: str | None,
@@ -109,7 +121,7 @@ def resume(
     """Lift the halt of SCOPE (all, run-N or an account's owner), signed, with a reason."""
     home = home_of(ctx, home_override)
     require(home)
-    found = sign_resume(home, unlock(home, operator, passphrase_file), scope, reason)
+    found = sign_resume(home, unlock(home, operator, passphrase_file), scope, reason, reducing=reducing)
     emit_json(found) if as_json else click.echo(f"{found['scope']}  {found['state']}")
 
 
