@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from inalpha.cli import headroom
 from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
 from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option, signing_options
@@ -19,7 +22,7 @@ from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.ownership import owner_account_id
 from inalpha.model.states import HaltState
-from inalpha.risk.rules import default_text, load_rules, loosens, rules_from_canonical
+from inalpha.risk.rules import Rules, default_text, load_rules, loosens, rules_from_canonical
 
 
 def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]:
@@ -131,38 +134,71 @@ def risk() -> None:
 
 
 @risk.command("show")
-@click.option("--account", metavar="NAME")
+@click.option("--account", metavar="NAME", help="One account; default: every one.")
 @home_option
 @json_option
 @click.pass_context
 def show(ctx: click.Context, account: str | None, home_override: str | None, as_json: bool) -> None:
-    """Every control of the rules that bind now."""
+    """Every control of the rules that bind now, and how much room is left under each limit."""
     home = home_of(ctx, home_override)
-    with reading(home) as reader:
-        row = readers.account(reader, account) if account else readers.accounts(reader)[0]
-        limits = readers.one(reader, "SELECT * FROM limits WHERE account = ?", row["account"])
+    with reading(home) as reader, readers.snapshot(reader):
+        rows = [readers.account(reader, account)] if account else readers.accounts(reader)
+        rules = {
+            row["account"]: in_force
+            for row in rows
+            if (in_force := _rules_in_force(home, reader, row["account"])) is not None
+        }
+        if not rules:
+            raise Refused("NO_RISK_RULES", "no rules are in force.", "inalpha risk apply")
+        books = headroom.folded(reader, rules)
+        found = [
+            (row, rules[row["account"]], headroom.rooms(reader, books[row["account"]], rules[row["account"]]))
+            for row in rows
+            if row["account"] in rules
+        ]
+    items = [_rules_item(*each) for each in found]
+    if as_json:
+        emit_json({**items[0], "accounts": items})
+        return
+    for (row, in_force, room), item in zip(found, items, strict=True):
+        if len(found) > 1:
+            click.echo(f"account {plain(row['owner']).removeprefix('op:')}")
+        settings: dict[str, dict[str, str]] = item["controls"]
+        table(
+            [(name, key, value) for name, keys in settings.items() for key, value in keys.items()],
+            ("control", "setting", "value"),
+        )
+        click.echo("\nroom now")
+        columns = ("control", "scope", "measured", "limit", "left", "unit", "setting")
+        table([[getattr(one, name) for name in columns] for one in room], columns)
+        click.echo(f"zone {in_force.zone}  sha256 {in_force.sha256}")
+
+
+def _rules_in_force(home: Home, reader: sqlite3.Connection, account: str) -> Rules | None:
+    """None for an account that never had any."""
+    limits = readers.one(reader, "SELECT * FROM limits WHERE account = ?", account)
     text = readers.read_blob(home.root, limits["rules_sha256"]) if limits else None
-    if text is None:
-        raise Refused("NO_RISK_RULES", "no rules are in force.", "inalpha risk apply")
-    rules = rules_from_canonical(text.decode())
+    return None if text is None else rules_from_canonical(text.decode())
+
+
+def _rules_item(row: dict[str, Any], rules: Rules, room: list[headroom.Room]) -> dict[str, Any]:
     settings = {
-        name: {key: str(getattr(section, key)) for key in type(section).__struct_fields__}
+        name: {key: _told(getattr(section, key)) for key in type(section).__struct_fields__}
         for name in type(rules.controls).__struct_fields__
         for section in [getattr(rules.controls, name)]
     }
-    if as_json:
-        emit_json(
-            {
-                "account": row["account"],
-                "rules_sha256": rules.sha256,
-                "zone": rules.zone,
-                "controls": settings,
-            }
-        )
-        return
-    rows = [(name, key, value) for name, keys in settings.items() for key, value in keys.items()]
-    table(rows, ("control", "setting", "value"))
-    click.echo(f"zone {rules.zone}  sha256 {rules.sha256}")
+    return {
+        "account": row["account"],
+        "owner": row["owner"],
+        "rules_sha256": rules.sha256,
+        "zone": rules.zone,
+        "controls": settings,
+        "headroom": [asdict(one) for one in room],
+    }
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @risk.command("check")
