@@ -27,7 +27,8 @@ _ORDERS = (
 )
 _ENTRIES = (
     "SELECT o.side, count(DISTINCT f.\"order\") FROM fill f JOIN orders o ON o.\"order\" = f.\"order\""
-    ' JOIN plan p ON p.plan = o.plan JOIN fill_detail t ON t.fill = f.fill JOIN step s ON s.run = f.run AND s.bar = t.bar'
+    ' JOIN plan p ON p.plan = o.plan JOIN fill_detail t ON t.fill = f.fill'
+    ' JOIN step s ON s.run = f.run AND s.bar = t.bar'
     " WHERE f.run = ? AND o.child IS NULL AND NOT p.reduce_only AND s.close > ? GROUP BY o.side"
 )  # fmt: skip
 

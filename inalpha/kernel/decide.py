@@ -49,17 +49,22 @@ class Decider:
 
         It ends the run's working entries: one that fills later would open again what the guard is closing. A plan
         that awaits a person is refused while the exit works, and after it the person sees a flat position.
+        Under HALTED nothing may work: the exit is a plan that waits for a person, who approves it once resumed.
         """
         kernel = self._kernel
         book = kernel.book
         if self.guard_works():
             return ()
-        if context.halt.severity >= HaltState.HALTED.severity:
+        waits = context.halt is HaltState.HALTED
+        plans = [order for order in kernel.pending.values() if _number(order) == GUARD_N]
+        if context.halt is HaltState.KILLED or (waits and plans):
             return ()
         rule = kernel.guard.trip(kernel.run_view(context), (book.cost_e8, book.lots))
         if not rule:
             return ()
         kernel.trips += 1
+        for plan in plans:  # the guard may act again: its own exit takes the place of the plan
+            kernel.end_pending(plan, OrderState.CANCELLED, rule)
         for working in tuple(kernel.exchange.working.values()):
             if working.is_entry:
                 kernel.end_pending(working, OrderState.CANCELLED, rule)
@@ -79,7 +84,7 @@ class Decider:
             kernel.spec.instrument.quantity_text(abs(book.lots)),
             reason=rule,
         )
-        return (self._place(order, raw, bar, context, is_guard=True),)
+        return (self._place(order, raw, bar, context, is_guard=True, waits=waits),)
 
     def guard_works(self) -> bool:
         """Whether an exit of the guard waits for its fill."""
@@ -133,14 +138,26 @@ class Decider:
         return self._place(order, intent, bar, context)
 
     def _place(
-        self, order: OrderRequest, raw: Intent, bar: Bar, context: AccountContext, *, is_guard: bool = False
+        self,
+        order: OrderRequest,
+        raw: Intent,
+        bar: Bar,
+        context: AccountContext,
+        *,
+        is_guard: bool = False,
+        waits: bool = False,
     ) -> Decision:
-        """Risk as advice and binding, the exchange's own demands, then the gateway's route."""
+        """Risk as advice and binding, the exchange's own demands, then the gateway's route.
+
+        waits: an exit of the guard under a halt, which risk judges at its approval alone.
+        """
         kernel = self._kernel
         order = self.tagged(order)
         refusals: tuple[Refusal, ...] = ()
         disposition = Disposition.WORKING if is_guard else kernel.gateway.route(order)
-        if not isinstance(kernel.risk, NoRisk):
+        if waits:
+            disposition = Disposition.PENDING
+        elif not isinstance(kernel.risk, NoRisk):
             view = kernel.view_at(context, kernel.now_ns, bar.close_ticks)
             refusals = kernel.risk.check(order, view, Stage.ADVICE)
             if not refusals and disposition is Disposition.WORKING:
