@@ -56,7 +56,9 @@ _MARKET = (
         help="Rules such as a home's risk.toml. Default: the home's, else the shipped ones.",
     ),
     click.option(
-        "--no-risk", is_flag=True, help="Only cash, tick and lot are checked; stamped on the report."
+        "--no-risk",
+        is_flag=True,
+        help="Only cash, tick, lot and minimum notional are checked; stamped on the report.",
     ),
 )
 
@@ -96,8 +98,9 @@ def run_spec(
     # As a run of the home would have it, where there is a home: its rules are taken too.
     known = load_config(ctx.obj.config).market(name) if _has_home(ctx) else Market()
     instrument = _instrument(
-        name, tick or known.tick or "0.01", lot or known.lot, calendar or known.calendar, known.currency
-    )
+        name, tick or known.tick or "0.01", lot or known.lot, calendar or known.calendar, known.currency,
+        known.min_notional,
+    )  # fmt: skip
     data = load_bars(Path(bars), instrument, timeframe)
     if no_risk and risk_file:
         raise usage("RISK_OPTION", "--risk and --no-risk exclude each other.", "Give one of them.")
@@ -148,10 +151,12 @@ def _has_home(ctx: click.Context) -> bool:
     return ctx.obj is not None and bool(ctx.obj.exists)
 
 
-def _instrument(symbol: str, tick: str, lot: str, calendar: str, currency: str) -> Instrument:
+def _instrument(
+    symbol: str, tick: str, lot: str, calendar: str, currency: str, min_notional: str
+) -> Instrument:
     calendar_of(calendar)
     try:
-        return Instrument.from_text(symbol, tick, lot, currency, calendar)
+        return Instrument.from_text(symbol, tick, lot, currency, calendar, min_notional)
     except ValueError as error:
         raise usage("INSTRUMENT", f"{error}.", "Tick and lot are decimals above zero.") from error
 

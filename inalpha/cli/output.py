@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -70,3 +70,12 @@ def fail(error: InalphaError, as_json: bool) -> NoReturn:
 def on_terminal() -> bool:
     """Progress bars only where a person watches."""
     return sys.stderr.isatty()
+
+
+def refusal_text(refusal: Mapping[str, Any]) -> str:
+    """A refusal on one line: `MAX_ORDER P3 20 against 10 % of equity (max_order.equity_pct): …`."""
+    figures = [refusal["control"]]
+    if refusal["measured"] is not None and refusal["limit"] is not None:
+        figures.append(f"{refusal['measured']} against {refusal['limit']} {refusal['unit']}")
+    setting = f" ({refusal['setting']})" if refusal["setting"] else ""
+    return plain(f"{refusal['code']} {' '.join(figures)}{setting}: {refusal['message']}")

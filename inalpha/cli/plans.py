@@ -11,7 +11,7 @@ import click
 from inalpha.cli.client import Commitment, gate, reading, send, unlock, unlock_agent
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import emit_items, emit_json, iso, plain, refusal_text, table
 from inalpha.cli.propose import approve_plan, book_for, propose
 from inalpha.client.card import read_card
 from inalpha.daemon.presence import require
@@ -154,7 +154,8 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
         emit_json({**plan_item(row), "body": card.body, "rationale": card.rationale, "risk": row["risk"],
                    "recomputed": same, "figures": {**told, "share_pct": _text(figures.share_pct)} if is_open else None,
                    "measures": measures if is_open else [],
-                   "orders": [_order_item(order) for order in card.orders]})  # fmt: skip
+                   "orders": [_order_item(order) for order in card.orders],
+                   "refusals": list(card.refusals)})  # fmt: skip
         return
     until = f"  expires {iso(row['expires'])}" if is_open else ""
     click.echo(f"{name}  {row['state'].upper()}{until}")
@@ -182,6 +183,8 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
     for m in figures.measures if is_open else ():
         near = "!" if m.is_near else "✓"
         click.echo(f"  {near}     {m.name} {_text(m.measured)} / {_text(m.limit)} {m.unit}")
+    for refusal in card.refusals:
+        click.echo(f"  no    {refusal_text(refusal)}")
     click.echo(f"  sign  {row['digest']}  {'recomputed ✓' if same else 'DIFFERS from its body'}")
     if row["decided_by"]:
         click.echo(f"  done  {row['decided_by']} {iso(row['decided_ts'])} {row['code'] or ''}".rstrip())

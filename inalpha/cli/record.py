@@ -90,6 +90,7 @@ def _decision(reader: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]
         "order": row["order"],
         "code": row["code"],
         "reason": row["told"],
+        "refusals": row["refusals"],
         "filled": row["filled"] or "0",
         "price": row["price"],
         "decided_by": row["decided_by"],

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, refusal_text, table
 from inalpha.cli.propose import flatten
+from inalpha.client import halting
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
 from inalpha.execution.mandates import mandate, mandate_digest
@@ -34,6 +36,7 @@ from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_PENDING, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.states import HaltState
 from inalpha.model.whoami import user_name
 from inalpha.risk.rules import load_rules
 from inalpha.strategy.params import BadParam, merge_params
@@ -348,6 +351,21 @@ def log(ctx: click.Context, name: str, follow: bool, home_override: str | None, 
         time.sleep(0.2)
 
 
+_REFUSAL = ("code", "control", "measured", "limit", "unit", "setting", "message")
+
+
+def _at_the_fill(ends: Sequence[Any]) -> list[Any]:
+    return [[refusal[name] for name in _REFUSAL] for end in ends for found in end[4:] for refusal in found]
+
+
+def _print_refusals(refusals: Sequence[Any]) -> None:
+    for members in refusals:
+        if isinstance(members, str):  # a journal of an earlier kernel holds the code alone
+            click.echo(f"  {plain(members)}")
+            continue
+        click.echo(f"  {refusal_text(dict(zip(_REFUSAL, members, strict=True)))}")
+
+
 def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
     inputs, outputs = json.loads(entry["input"]), json.loads(entry["output"])
     if as_json:
@@ -359,13 +377,18 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
         reply = outputs.get("reply", {"logs": [], "error": "", "intents": []})
         told = [f"{len(reply['intents'])} intents"] if reply["intents"] else []
         told += [f"{len(outputs['fills'])} fills"] if "fills" in outputs else []
+        refused = [refusal for decision in outputs.get("decisions", ()) for refusal in decision[4]]
+        refused += _at_the_fill(outputs.get("ends", ()))
+        told += [f"{len(refused)} refusals"] if refused else []
         told += [f"error {reply['error']}"] if reply["error"] else []
         told += [f"“{text}”" for text in reply["logs"]]
         click.echo(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
+        _print_refusals(refused)
     elif entry["kind"] == "command":
         click.echo(
             plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip()
         )
+        _print_refusals(outputs["refusals"])
     elif entry["kind"] == "anomaly":
         click.echo(plain(f"{inputs['kind']} {inputs['detail']}"))
 
@@ -415,15 +438,21 @@ def stop(
 @json_option
 @click.pass_context
 def pause(ctx: click.Context, name: str, reason: str, home_override: str | None, as_json: bool) -> None:
-    """REDUCING: no entries, exits run. Resuming is signed."""
+    """REDUCING: no entries, exits run; `halt --run RUN --reducing` in short. Resuming is signed."""
+    from inalpha.cli.safety import set_halt
+
     home = home_of(ctx, home_override)
-    args = {"scope": "run", "run": name, "state": "REDUCING", "reason": reason, "user": user_name()}
-    found = send(home, "halt", args)
-    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
+    scope, unsure = halting.scope_of(home, name, None)
+    found = set_halt(home, scope, HaltState.REDUCING, reason)
+    found["warnings"] = [*unsure, *found["warnings"]]
+    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}  {found['by']}")
+    for warning in found["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
 
 
 @run.command()
 @click.argument("name", metavar="RUN")
+@click.option("--reducing", is_flag=True, help="Only exits: the run stays REDUCING.")
 @click.option("--reason", required=True)
 @signing_options
 @home_option
@@ -432,6 +461,7 @@ def pause(ctx: click.Context, name: str, reason: str, home_override: str | None,
 def resume(
     ctx: click.Context,
     name: str,
+    reducing: bool,
     reason: str,
     operator: str | None,
     passphrase_file: str | None,
@@ -443,7 +473,7 @@ def resume(
 
     home = home_of(ctx, home_override)
     require(home)
-    found = sign_resume(home, unlock(home, operator, passphrase_file), name, reason)
+    found = sign_resume(home, unlock(home, operator, passphrase_file), name, reason, reducing=reducing)
     emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from inalpha.cli import headroom
 from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
 from inalpha.cli.locks import locks
 from inalpha.cli.main import folder_of, home_of
@@ -20,7 +23,7 @@ from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.ownership import owner_account_id
 from inalpha.model.states import HaltState
-from inalpha.risk.rules import default_text, load_rules, loosens, rules_from_canonical
+from inalpha.risk.rules import Rules, default_text, load_rules, loosens, rules_from_canonical
 
 
 def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]:
@@ -39,6 +42,7 @@ def scope_of(home: Home, run: str | None, account: str | None) -> dict[str, Any]
 @click.option("--account", metavar="NAME")
 @click.option("--all", "everything", is_flag=True, help="Every account and run (the default).")
 @click.option("--kill", is_flag=True, help="KILLED: runners end too.")
+@click.option("--reducing", is_flag=True, help="REDUCING: entries end, exits go on.")
 @click.option("--reason", required=True)
 @home_option
 @json_option
@@ -49,16 +53,23 @@ def halt(
     account: str | None,
     everything: bool,
     kill: bool,
+    reducing: bool,
     reason: str,
     home_override: str | None,
     as_json: bool,
 ) -> None:
-    """HALTED: no order works, positions stay. Needs no key; works with the daemon hung or gone."""
+    """HALTED: no order works, positions stay. --reducing stops entries alone, --kill ends the runners too.
+
+    Needs no key; works with the daemon hung or gone.
+    """
     home = folder_of(ctx, home_override)
     if sum((run_name is not None, account is not None, everything)) > 1:
         raise InalphaError("SCOPE", "name one scope.", "--run R, --account A or --all.", exit_code=EXIT_USAGE)
+    if kill and reducing:
+        raise InalphaError("STATE", "name one state.", "--kill or --reducing.", exit_code=EXIT_USAGE)
+    state = HaltState.KILLED if kill else HaltState.REDUCING if reducing else HaltState.HALTED
     scope, unsure = halting.scope_of(home, run_name, account)
-    found = set_halt(home, scope, HaltState.KILLED if kill else HaltState.HALTED, reason)
+    found = set_halt(home, scope, state, reason)
     found["warnings"] = [*unsure, *found["warnings"]]
     if as_json:
         emit_json(found)
@@ -75,8 +86,10 @@ def set_halt(home: Home, scope: dict[str, Any], state: HaltState, reason: str) -
     )
 
 
-def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict[str, Any]:
-    """Lift a halt on `all`, a run or an account by a signed note with a reason."""
+def sign_resume(
+    home: Home, who: Operator, scope_name: str, reason: str, *, reducing: bool = False
+) -> dict[str, Any]:
+    """Lift a halt on `all`, a run or an account by a signed note with a reason; reducing: entries stay out."""
     if not reason.strip():
         raise InalphaError("REASON", "the reason is empty.", "--reason TEXT", exit_code=EXIT_USAGE)
     if scope_name == "all":
@@ -88,11 +101,12 @@ def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict
     why = Commitment.of(reason)
     subject = {**scope, "reason_commit": why.commit}
     note = gate(home, who, "halt.resume", subject)
-    return send(home, "halt.resume", {**scope, "gate": note, **why.args()}, who)
+    return send(home, "halt.resume", {**scope, "gate": note, "reducing": reducing, **why.args()}, who)
 
 
 @click.command()
 @click.argument("scope", metavar="SCOPE")
+@click.option("--reducing", is_flag=True, help="Only exits: the scope stays REDUCING.")
 @click.option("--reason", required=True)
 @signing_options
 @home_option
@@ -101,6 +115,7 @@ def sign_resume(home: Home, who: Operator, scope_name: str, reason: str) -> dict
 def resume(
     ctx: click.Context,
     scope: str,
+    reducing: bool,
     reason: str,
     operator: str | None,
     passphrase_file: str | None,
@@ -110,7 +125,7 @@ def resume(
     """Lift the halt of SCOPE (all, run-N or an account's owner), signed, with a reason."""
     home = home_of(ctx, home_override)
     require(home)
-    found = sign_resume(home, unlock(home, operator, passphrase_file), scope, reason)
+    found = sign_resume(home, unlock(home, operator, passphrase_file), scope, reason, reducing=reducing)
     emit_json(found) if as_json else click.echo(f"{found['scope']}  {found['state']}")
 
 
@@ -120,38 +135,71 @@ def risk() -> None:
 
 
 @risk.command("show")
-@click.option("--account", metavar="NAME")
+@click.option("--account", metavar="NAME", help="One account; default: every one.")
 @home_option
 @json_option
 @click.pass_context
 def show(ctx: click.Context, account: str | None, home_override: str | None, as_json: bool) -> None:
-    """Every control of the rules that bind now."""
+    """Every control of the rules that bind now, and how much room is left under each limit."""
     home = home_of(ctx, home_override)
-    with reading(home) as reader:
-        row = readers.account(reader, account) if account else readers.accounts(reader)[0]
-        limits = readers.one(reader, "SELECT * FROM limits WHERE account = ?", row["account"])
+    with reading(home) as reader, readers.snapshot(reader):
+        rows = [readers.account(reader, account)] if account else readers.accounts(reader)
+        rules = {
+            row["account"]: in_force
+            for row in rows
+            if (in_force := _rules_in_force(home, reader, row["account"])) is not None
+        }
+        if not rules:
+            raise Refused("NO_RISK_RULES", "no rules are in force.", "inalpha risk apply")
+        books = headroom.folded(reader, rules)
+        found = [
+            (row, rules[row["account"]], headroom.rooms(reader, books[row["account"]], rules[row["account"]]))
+            for row in rows
+            if row["account"] in rules
+        ]
+    items = [_rules_item(*each) for each in found]
+    if as_json:
+        emit_json({**items[0], "accounts": items})
+        return
+    for (row, in_force, room), item in zip(found, items, strict=True):
+        if len(found) > 1:
+            click.echo(f"account {plain(row['owner']).removeprefix('op:')}")
+        settings: dict[str, dict[str, str]] = item["controls"]
+        table(
+            [(name, key, value) for name, keys in settings.items() for key, value in keys.items()],
+            ("control", "setting", "value"),
+        )
+        click.echo("\nroom now")
+        columns = ("control", "scope", "measured", "limit", "left", "unit", "setting")
+        table([[getattr(one, name) for name in columns] for one in room], columns)
+        click.echo(f"zone {in_force.zone}  sha256 {in_force.sha256}")
+
+
+def _rules_in_force(home: Home, reader: sqlite3.Connection, account: str) -> Rules | None:
+    """None for an account that never had any."""
+    limits = readers.one(reader, "SELECT * FROM limits WHERE account = ?", account)
     text = readers.read_blob(home.root, limits["rules_sha256"]) if limits else None
-    if text is None:
-        raise Refused("NO_RISK_RULES", "no rules are in force.", "inalpha risk apply")
-    rules = rules_from_canonical(text.decode())
+    return None if text is None else rules_from_canonical(text.decode())
+
+
+def _rules_item(row: dict[str, Any], rules: Rules, room: list[headroom.Room]) -> dict[str, Any]:
     settings = {
-        name: {key: str(getattr(section, key)) for key in type(section).__struct_fields__}
+        name: {key: _told(getattr(section, key)) for key in type(section).__struct_fields__}
         for name in type(rules.controls).__struct_fields__
         for section in [getattr(rules.controls, name)]
     }
-    if as_json:
-        emit_json(
-            {
-                "account": row["account"],
-                "rules_sha256": rules.sha256,
-                "zone": rules.zone,
-                "controls": settings,
-            }
-        )
-        return
-    rows = [(name, key, value) for name, keys in settings.items() for key, value in keys.items()]
-    table(rows, ("control", "setting", "value"))
-    click.echo(f"zone {rules.zone}  sha256 {rules.sha256}")
+    return {
+        "account": row["account"],
+        "owner": row["owner"],
+        "rules_sha256": rules.sha256,
+        "zone": rules.zone,
+        "controls": settings,
+        "headroom": [asdict(one) for one in room],
+    }
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 @risk.command("check")

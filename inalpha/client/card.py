@@ -68,7 +68,8 @@ class Figures:
 class Card:
     """All that a person decides by. recomputed: the digest as computed here from the stored body.
 
-    orders: what came of it, its bracket's legs after it. rules: the controls that judged it.
+    orders: what came of it, its bracket's legs after it. rules: the controls that judged it. refusals: of it, or of
+    its order's fill.
     """
 
     row: Row
@@ -79,6 +80,7 @@ class Card:
     rules: Mapping[str, Any]
     figures: Figures
     orders: tuple[Row, ...]
+    refusals: tuple[Row, ...] = ()
 
 
 def read_card(home: Path, reader: sqlite3.Connection, name: str) -> Card:
@@ -102,6 +104,7 @@ def read_card(home: Path, reader: sqlite3.Connection, name: str) -> Card:
         rules=rules,
         figures=_figures(reader, found, body, risk, rules),
         orders=tuple(row | outcomes.fills_of(reader, row) for row in outcomes.orders(reader, plan=name)),
+        refusals=tuple(outcomes.refusals_of(reader, found)),
     )
 
 

@@ -82,8 +82,11 @@ def set_halt(
         failure = _latch(home, row, warnings)
         by = "latch" if failure is None else by
         killed = kill_runners(home, scope, warnings)
+    told = state.value
     try:
-        ask({**scope, "state": state.value, "reason": reason, "user": user_name()})
+        answer = ask({**scope, "state": told, "reason": reason, "user": user_name()})
+        if isinstance(answer, dict):
+            told = str(answer.get("state", told))  # a stricter halt that stood already stays
     except Exception as error:  # whatever asking came to, what does not need the daemon goes on
         code = error.code if isinstance(error, InalphaError) else ""
         if code in NOTHING_THERE or (not is_kill and getattr(error, "exit_code", 0) == EXIT_REFUSED):
@@ -96,7 +99,7 @@ def set_halt(
             raise _unbound(home, failure, killed) from error
         by = "latch"
     return {
-        "scope": row.scope_key, "state": state.value, "by": by, "killed": killed,
+        "scope": row.scope_key, "state": told, "by": by, "killed": killed,
         "warnings": list(dict.fromkeys(warnings)),
     }  # fmt: skip
 

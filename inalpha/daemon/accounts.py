@@ -17,7 +17,7 @@ from inalpha.kernel.records import Fill
 from inalpha.kernel.trades import TradeFold
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text, multiply_e8
-from inalpha.model.risk import AccountContext, Lock, Mark, RunClaim, Trip
+from inalpha.model.risk import AccountContext, Block, Lock, Mark, RunClaim, Trip
 from inalpha.model.states import HaltState
 from inalpha.risk.account import AccountBook
 from inalpha.risk.rules import Rules
@@ -33,8 +33,8 @@ class Accounts:
         self.lock = threading.RLock()
         self._books: dict[str, AccountBook] = {}
         self._halts: dict[str, HaltState] = {}
-        self.blocks: dict[str, tuple[str, ...]] = {}
-        self.blocks_of_all: tuple[str, ...] = ()
+        self.blocks: dict[str, tuple[Block, ...]] = {}
+        self.blocks_of_all: tuple[Block, ...] = ()
         self._waived: dict[str, dict[str, int]] = {}
 
     def __getitem__(self, account: str) -> AccountBook:

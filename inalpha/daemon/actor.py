@@ -27,6 +27,7 @@ from inalpha.kernel.gateway import gateway_for
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
 from inalpha.kernel.replay import Divergence, rebuild
+from inalpha.kernel.trades import GUARD_N
 from inalpha.ledger.readers import read_salted
 from inalpha.ledger.txn import Txn
 from inalpha.model.bar import Bar
@@ -77,6 +78,7 @@ class RunActor:
         self.closed = False
         self.waivers: list[Waiver] = []
         self.clock_ns: Callable[[], int] = lambda: 0
+        self.skew_ns: Callable[[], int] = lambda: 0
         self.intake = Intake(self)
         self.retries = Retries(self)
         self.reasons = Reasons()
@@ -142,7 +144,8 @@ class RunActor:
                     write_command(txn, self.plan.facts, kernel.command(command, self.context()))
                 if not stays:
                     close_open(txn, self.run)
-                    if not was_live and kernel is not None and kernel.position_lots:
+                    is_told = not was_live or reason == "killed"
+                    if is_told and kernel is not None and kernel.position_lots:
                         told = f"{reason} {text}".strip()
                         self.office.alert(
                             txn, "position_left", self.run, f"{told}: its position is watched no more"
@@ -544,6 +547,14 @@ class RunActor:
                 raise
             return None, error
 
+    def _tell_guard(self, txn: Txn, result: StepResult) -> None:
+        """An exit of the guard is an alert; under HALTED it is a plan that only a person brings to work."""
+        for decision in result.decisions:
+            if decision.n == GUARD_N:
+                waits = decision.outcome == "pending"
+                does = "its exit waits for a person: resume, then approve its plan" if waits else "it exits"
+                self.office.alert(txn, "guard", self.run, f"{decision.raw.reason}: {does}")
+
     def _commit(
         self,
         txn: Txn,
@@ -564,6 +575,7 @@ class RunActor:
         if not self.office.accounts.affords(self.account, self.run, opening_e8, result.fills):
             raise StepVoided  # another run's exit took the cash meanwhile; the bar is begun again
         write_step(txn, self.plan.facts, result)
+        self._tell_guard(txn, result)
         if result.fills and result.cash_e8 < 0:
             text = f"the book stands at {text_from_e8(result.cash_e8)}: an exit filled beyond its cash"
             self.office.alert(txn, "book_negative", self.run, text)

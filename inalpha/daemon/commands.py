@@ -203,15 +203,24 @@ async def set_halt(office: Office, call: Call) -> Body:
 
 
 async def resume(office: Office, call: Call) -> Body:
-    """Loosen a halt to ACTIVE, by a signed note with a reason. A halt set after the note's base voids it."""
+    """Loosen a halt, by a signed note with a reason: to ACTIVE, or with a halt of REDUCING in the same transaction.
+
+    A halt set on that scope after the note's base voids it.
+    """
     gate, principal = call.text("gate", 16_000), call.principal
     scope, account, run = call.text("scope"), call.optional("account"), call.optional("run")
-    key = run or account or "all"
+    key, reducing = run or account or "all", call.args.get("reducing") is True
 
     def job(txn: Txn) -> Body:
-        gates.resume(txn, scope, principal, _keep_reason(txn, call), gate, account=account, run=run)
+        why = _keep_reason(txn, call)
+        gates.resume(txn, scope, principal, why, gate, account=account, run=run, reducing=reducing)
         office.accounts.set_halt(key, HaltState.ACTIVE)
-        return {"scope": key, "state": "ACTIVE"}
+        if not reducing:
+            return {"scope": key, "state": HaltState.ACTIVE.value}
+        reason = call.text("reason")
+        office.set_halt(txn, scope, account, run, HaltState.REDUCING, principal, reason)
+        office.alert(txn, "halt", key, f"resumed to REDUCING by {principal}", HaltState.REDUCING.value)
+        return {"scope": key, "state": HaltState.REDUCING.value}
 
     body = await call.commit(office, job, ("halt", [key]))
     office.mend_latch()

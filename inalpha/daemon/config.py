@@ -19,12 +19,13 @@ from inalpha.model.money import E8
 
 
 class Market(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """[instruments.SYMBOL]: decimal strings for tick and lot; an empty tick means 0.01 or finer."""
+    """[instruments.SYMBOL]: decimal strings; an empty tick means 0.01 or finer. min_notional: 0 for none."""
 
     tick: str = ""
     lot: str = "1"
     calendar: str = "24/7"
     currency: str = "USD"
+    min_notional: str = "0"
 
 
 class Bus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -122,7 +123,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """The instrument of a symbol; finest_tick is what the data needs where the file names none."""
         market = self.market(symbol)
         return Instrument.from_text(
-            symbol, market.tick or finest_tick, market.lot, market.currency, market.calendar
+            symbol,
+            market.tick or finest_tick,
+            market.lot,
+            market.currency,
+            market.calendar,
+            market.min_notional,
         )
 
 
@@ -176,6 +182,7 @@ daily = true           # a verified copy in the home's backups/ each day; 7 days
 # tick = "0.01"
 # lot = "1"
 # calendar = "weekdays"   # 24/7, weekdays, fx; exchanges (XNYS, XLON) with the extra [calendars]
+# min_notional = "10"     # the smallest value of an order that enters
 """
 
 

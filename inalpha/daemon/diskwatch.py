@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inalpha.daemon import blocks
 from inalpha.ledger.txn import Txn
+from inalpha.model.risk import Block
 from inalpha.model.states import HaltState
 
 if TYPE_CHECKING:
@@ -43,10 +45,12 @@ async def watch_disk(office: Office) -> None:
 def _apply(office: Office, txn: Txn, free: int, *, low: bool) -> None:
     """On the writer's thread: the books' blocks, and with a quarter of the floor left the halt."""
     floor, accounts = office.config.disk.floor_mib, office.accounts
-    others = tuple(block for block in accounts.blocks_of_all if block != DISK)
-    if low and DISK not in accounts.blocks_of_all:
+    others = blocks.without(accounts.blocks_of_all, (DISK,))
+    if low and blocks.lacks(accounts.blocks_of_all, DISK):
         office.alert(txn, "disk", "home", f"{free} MiB are free, the floor is {floor}: entries are blocked")
-    accounts.blocks_of_all = (*others, DISK) if low else others
+    text = f"{free} MiB of the home's disk are free, the floor is {floor}"
+    found = Block(DISK, "block", str(free), str(floor), "MiB free", "disk.floor_mib", text)
+    accounts.blocks_of_all = (*others, found) if low else others
     if free * 4 < floor and accounts.scope_state("all").severity < HaltState.HALTED.severity:
         reason = f"{free} MiB are free, a quarter of the floor of {floor} is {floor // 4}"
         office.set_halt(txn, "all", None, None, HaltState.HALTED, "system:daemon", reason)

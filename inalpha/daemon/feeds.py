@@ -26,7 +26,8 @@ class Feed(Protocol):
     """Raw bars in order. None from next(): a finite feed is consumed.
 
     clock_ns: the source's clock, on which people's approvals are dated. closed_by_ns: the clock by which
-    the gate judges whether a bar is closed. backfill: what the source has of a gap, asked once.
+    the gate judges whether a bar is closed. skew_ns: by how much the source's clock is seen to be ahead of ours.
+    backfill: what the source has of a gap, asked once.
     """
 
     async def next(self) -> tuple[RawBar, int] | None: ...
@@ -34,6 +35,8 @@ class Feed(Protocol):
     def clock_ns(self) -> int: ...
 
     def closed_by_ns(self, raw: RawBar) -> int: ...
+
+    def skew_ns(self) -> int: ...
 
     def delivered(self, close_time_ns: int) -> None: ...
 
@@ -90,6 +93,10 @@ class PacedFeed:
 
     def closed_by_ns(self, raw: RawBar) -> int:
         return self._closed_by_ns
+
+    def skew_ns(self) -> int:
+        """What is known of it stands in each delivery: a bar that comes before its own close."""
+        return 0
 
     def delivered(self, close_time_ns: int) -> None:
         self._clock_ns = max(close_time_ns, self._closed_by_ns)
@@ -202,6 +209,10 @@ class FileFeed:
 
     def closed_by_ns(self, raw: RawBar) -> int:
         return self._now_ns()
+
+    def skew_ns(self) -> int:
+        """A bar cannot open in the future: where one does, its author's clock is ahead of ours."""
+        return max(0, max(self._forming, default=0) - self._now_ns())
 
     def delivered(self, close_time_ns: int) -> None:
         """The host's clock runs by itself."""

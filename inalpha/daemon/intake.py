@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from inalpha.daemon.feeds import Feed
+from inalpha.daemon.feedwatch import judge, take
 from inalpha.daemon.record import RISK, bar_sha256, write_command, write_journal
 from inalpha.daemon.runplan import StepVoided
 from inalpha.kernel.records import Command
@@ -34,6 +35,7 @@ class Intake:
 
     def __init__(self, actor: RunActor) -> None:
         self._actor = actor
+        self._skew_ns = 0  # by how much the last bar came before its own close
 
     def warmup_bars(self) -> list[Bar]:
         """Good bars before the run's start, as many as its strategy asks for and the feed has."""
@@ -62,6 +64,7 @@ class Intake:
         if last is not None:
             feed.delivered(last.close_time_ns)
         actor.clock_ns = feed.clock_ns
+        actor.skew_ns = lambda: max(feed.skew_ns(), self._skew_ns)
         try:
             while not actor.closed:
                 item = await feed.next()
@@ -87,10 +90,18 @@ class Intake:
         feed.delivered(bar.close_time_ns)
         if received_ns - bar.close_time_ns <= actor.plan.spec.lag_limit_ns:
             await actor.retries.reconnected()
+        await self._block(feed, bar, received_ns)
         await actor.step(bar, received_ns)
         actor.retries.streak = 0
         if actor.ended and actor.kernel is not None and actor.kernel.position_lots == 0:
             await actor.end("flat")
+
+    async def _block(self, feed: Feed, bar: Bar, received_ns: int) -> None:
+        """P15, before the bar is stepped: it ends a silence, and it may be dated ahead of its own arrival."""
+        self._skew_ns = bar.close_time_ns - received_ns
+        found = judge(self._actor, feed.clock_ns(), self._actor.skew_ns(), bar.close_time_ns)
+        if found is not None:
+            await take(self._actor, *found)
 
     async def _accept(self, gate: BarGate, raw: RawBar, now_ns: int) -> Bar | None:
         """The gate's verdict; what it finds beside good bars is journalled. Closed calendars are no gaps."""

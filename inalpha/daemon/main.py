@@ -18,7 +18,7 @@ from inalpha.bus.command import Command, CommandServer
 from inalpha.bus.external import External
 from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import Broker, start_broker
-from inalpha.daemon import presence
+from inalpha.daemon import blocks, presence
 from inalpha.daemon.backupwatch import watch_backups
 from inalpha.daemon.clockwatch import watch_clock
 from inalpha.daemon.commands import refresh_limits
@@ -26,6 +26,7 @@ from inalpha.daemon.config import load_config
 from inalpha.daemon.desk import Desk, KeyRing
 from inalpha.daemon.diskwatch import watch_disk
 from inalpha.daemon.evaluation import resume_evaluations
+from inalpha.daemon.feedwatch import watch_feeds
 from inalpha.daemon.hosting import HostChild
 from inalpha.daemon.logs import Log
 from inalpha.daemon.office import Office
@@ -35,6 +36,7 @@ from inalpha.ledger.leftovers import sweep
 from inalpha.ledger.writer import Ledger
 from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, ConfigError, InalphaError, TryAgain
 from inalpha.model.home import Home
+from inalpha.model.risk import Block
 
 BEAT_S = 1.0
 STOP_S = 8.0
@@ -132,6 +134,7 @@ class Supervisor:
                 self.office.expire_plans(),
                 watch_witnesses(self.office),
                 watch_disk(self.office),
+                watch_feeds(self.office),
                 watch_backups(self.office),
             )
             tasks = [asyncio.create_task(work) for work in watches]
@@ -314,7 +317,9 @@ class Supervisor:
         if not self.broker.is_alive or not self.client.is_connected or self.client.connects != before:
             return  # it died meanwhile: a dead bus proves nothing, and its successor is tested again
         bad = ", ".join(f"{act.name} ({act.detail})" for act in found.acts if not act.is_contained)
-        self.office.accounts.blocks_of_all = () if found.is_sound else (BUS_UNSOUND,)
+        others = blocks.without(self.office.accounts.blocks_of_all, (BUS_UNSOUND,))
+        block = Block(BUS_UNSOUND, text=f"the broker lets through: {bad}")
+        self.office.accounts.blocks_of_all = others if found.is_sound else (*others, block)
         if found.is_sound:
             return
         if at_start:

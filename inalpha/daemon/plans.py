@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inalpha.daemon.call import Body, Call
-from inalpha.daemon.record import DAEMON, RISK, write_risk
+from inalpha.daemon.record import DAEMON, RISK, keep_refusals, write_risk
 from inalpha.execution import plans, proposed
 from inalpha.execution.rationale import check_rationale
 from inalpha.kernel.costs import notional_e8
@@ -55,6 +55,13 @@ def _require_no_newer_halt(halt: HaltState, actor: RunActor, context: AccountCon
         raise Refused(halt.value, f"{actor.run} is {halt.value}.", "Resume it first.")
 
 
+def _require_no_halt(actor: RunActor, context: AccountContext) -> None:
+    """The guard's plan outlasts HALTED: it is for after the resume, and a signature too early must not end it."""
+    if context.halt.severity >= HaltState.HALTED.severity:
+        fix = "inalpha resume SCOPE --reducing --reason TEXT, then approve it."
+        raise Refused(context.halt.value, f"{actor.run} is {context.halt.value}.", fix)
+
+
 def _name_in_kernel(row: dict[str, Any]) -> str:
     """The order's id inside its run: the strategy's `<bar>:<n>`, or the plan's name where it has none."""
     return str(row["plan"]) if row["intent"] is None else str(row["intent"]).partition(":")[2]
@@ -63,7 +70,8 @@ def _name_in_kernel(row: dict[str, Any]) -> str:
 async def _actor_of(office: Office, plan: str) -> RunActor:
     row = await office.write(lambda txn: _row(txn, plan))
     actor = office.actors.get(row["run"] or "")
-    if actor is None or actor.closed or (actor.ended and row["intent"] is not None):
+    is_strategys = row["intent"] is not None and row["proposed_by"] != RISK
+    if actor is None or actor.closed or (actor.ended and is_strategys):
         _require_pending(row, 0)
         raise Refused("NO_RUN", f"{plan} belongs to no live run.", "Nothing can execute it any more.")
     return actor
@@ -181,6 +189,7 @@ async def approve(office: Office, call: Call) -> Body:
             raise Refused("MANDATE_EXPIRED", f"the mandate of {actor.run} has expired.", "Start a new run.")
         data = {"plan": plan, "plan_sha256": digest}
         txn.check_gate(gate, "plan.approve", data, principal)
+        _require_no_halt(actor, context)
         _require_no_newer_halt(office.halt_now(txn, actor.account, actor.run), actor, context)
         if actor.has_newer_limits(txn):
             raise Refused("LIMITS_CHANGED", f"the limits of {actor.run} have just changed.", "Try again.")
@@ -209,6 +218,8 @@ def _reject_by_risk(txn: Txn, actor: RunActor, plan: str, result: CommandResult)
         else Refusal(result.code, "exchange", None, None, "", result.code.lower(), result.code)
     )
     write_risk(txn, plan, actor.plan.facts.rules_sha256, refusal)
+    name = _name_in_kernel(_row(txn, plan))
+    keep_refusals(txn, actor.run, name, result.refusals or (refusal,))
     plans.reject_plan(txn, plan, RISK, refusal.code)
     return refusal
 

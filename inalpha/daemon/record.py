@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -19,11 +20,12 @@ from inalpha.ledger.txn import Txn
 from inalpha.model.bar import Bar
 from inalpha.model.errors import IntegrityError
 from inalpha.model.instrument import Instrument
-from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.money import text_from_e8
 from inalpha.model.order import OrderState
 from inalpha.model.risk import Refusal
 from inalpha.risk.controls.base import reference_ticks
 
+_FIGURE = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 RUNNER = "system:live_runner"
 RISK = "system:risk"
 DAEMON = "system:daemon"
@@ -141,6 +143,7 @@ def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
             continue
         if found is not None:
             lines.end_order(txn, found[1], end.state.value, end.code or None)
+            keep_refusals(txn, facts.run, end.intent, end.refusals)
             continue
         row = txn.conn.execute(
             "SELECT plan, state FROM plan WHERE intent = ? OR plan = ?",
@@ -148,6 +151,22 @@ def _write_ends(txn: Txn, facts: RunFacts, ends: Sequence[OrderEnd]) -> None:
         ).fetchone()
         if row is not None and row[1] == "pending":
             plans.cancel_plan(txn, row[0], DAEMON, end.code or "stop")
+
+
+def keep_refusals(txn: Txn, run: str, name: str, refusals: Sequence[Refusal]) -> None:
+    """Why an order was refused after its decision: at its approval or at its fill. A line holds one code alone.
+
+    name: the kernel's; a plan from outside has no decision and is kept by its own name.
+    """
+    if not refusals:
+        return
+    key = intent_id(run, name) if ":" in name else name
+    told = json.dumps([asdict(refusal) for refusal in refusals])
+    txn.conn.execute(
+        "INSERT INTO decision_detail (intent, side, quantity, reason, refusals) VALUES (?, NULL, NULL, '', ?)"
+        " ON CONFLICT (intent) DO UPDATE SET refusals = excluded.refusals",
+        (key, told),
+    )
 
 
 def close_open(txn: Txn, run: str) -> None:
@@ -235,8 +254,8 @@ def _rationale(txn: Txn, facts: RunFacts, decision: Decision) -> str:
 
 
 def _decimal(text: str | None) -> str | None:
-    """A figure in canonical form; None for a word such as a halt state."""
-    try:
-        return None if text is None else text_from_e8(e8_from_text(text))
-    except ValueError:
+    """A figure in canonical form, with all its places; None for a word such as a halt state."""
+    if text is None or not _FIGURE.fullmatch(text):
         return None
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from inalpha.daemon import blocks
+from inalpha.model.risk import Block
 from inalpha.model.states import HaltState, strictest
 
 if TYPE_CHECKING:
@@ -30,13 +32,16 @@ class Retries:
         """The strictest of the halts in force and the block of a run that is cut off."""
         actor = self._actor
         halt = actor.office.accounts.halt_of(actor.account, actor.run)
-        return strictest(halt, HaltState.REDUCING) if actor.run in actor.office.accounts.blocks else halt
+        is_cut_off = blocks.holds(actor.office.accounts, actor.run, FEED_LOST, RUNNER_LOST)
+        return strictest(halt, HaltState.REDUCING) if is_cut_off else halt
 
     async def _cut_off(self, code: str, text: str) -> None:
         """T7: entries end and wait, exits stay, until the first fresh bar; no person is needed for that."""
         actor = self._actor
         block = {FEED: FEED_LOST}.get(code, RUNNER_LOST)
-        actor.office.accounts.blocks[actor.run] = (block,)
+        told = f"{code}: {text}"[:200]
+        found = Block(block, "T7", str(self.streak), str(STREAK), "failures in a row", "disconnect", told)
+        blocks.put(actor.office.accounts, actor.run, found)
         await actor.office.write(
             lambda txn: actor.office.alert(
                 txn, "disconnect", actor.run, f"{block} after {STREAK} tries: {text}"
@@ -46,7 +51,7 @@ class Retries:
     async def reconnected(self) -> None:
         """A fresh bar: the block is over."""
         actor = self._actor
-        if actor.office.accounts.blocks.pop(actor.run, None) is None:
+        if not blocks.lift(actor.office.accounts, actor.run, FEED_LOST, RUNNER_LOST):
             return
         actor.office.log("run_reconnected", run=actor.run)
         async with actor.lock:

@@ -11,6 +11,7 @@ from inalpha.audit.fold.base import account_of
 from inalpha.execution.mandates import mandate_digest
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
+from inalpha.model.states import HaltState
 
 MAX_RUNS = 10
 _LIVE = "state IN ('starting','running','parked')"
@@ -133,12 +134,18 @@ def resume(
     *,
     account: str | None = None,
     run: str | None = None,
+    reducing: bool = False,
 ) -> None:
-    """Lift a halt. A halt that the signer had not seen voids the note (HALT_NEWER)."""
+    """Lift a halt; reducing: the caller sets REDUCING behind it in this transaction.
+
+    A halt that the signer had not seen voids the note (HALT_NEWER).
+    """
     key = run or account or "all"
     found = txn.conn.execute("SELECT state, seq FROM halt WHERE scope_key = ?", (key,)).fetchone()
     if found is None or found[0] == "ACTIVE":
         raise Refused("NOT_HALTED", f"{key} is not halted.")
+    if reducing and found[0] == HaltState.REDUCING.value:
+        raise Refused("HALT_STATE", f"{key} is REDUCING already.", "Leave --reducing out to resume it.")
     data = {"account": account, "reason_commit": reason_commit, "run": run, "scope": scope}
     txn.check_gate(gate, "halt.resume", data, actor)
     if found[1] >= (notes.parse(gate, notes.GATE_HEADER).base_size or 0):

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from inalpha.kernel.normalise import refusal_of
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Command
+from inalpha.kernel.refused import NOTHING_TO_REDUCE
 from inalpha.model.order import OrderState
 from inalpha.model.risk import AccountContext, Refusal, Stage
 from inalpha.model.states import HaltState
@@ -24,10 +26,6 @@ class Outcome:
 
 
 _DONE = Outcome(True)
-NOTHING_TO_REDUCE = Refusal(
-    "NOTHING_TO_REDUCE", "M17", None, None, "order", "reduce_only",
-    "the run holds nothing that an order of this side could reduce.",
-)  # fmt: skip
 
 
 def apply(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
@@ -48,13 +46,14 @@ def _approve(kernel: Kernel, command: Command, context: AccountContext) -> Outco
     view = replace(kernel.view_at(context, now, order.plan_close_ticks), bar_requests=())
     refusals = kernel.risk.check(order.request, view, Stage.BINDING)
     refusals += kernel.decider.entry_refusals(order.request)
-    code = refusals[0].code if refusals else kernel.exchange.check_submit(order, view.bar.close_ticks)
+    if not refusals:
+        refusals = kernel.decider.exchange_refusals(order, view.bar.close_ticks)
     expires = order.request.expires_ns
-    if not code and expires is not None and expires <= now:
-        code = "BAD_EXPIRES"
-    if code:
-        kernel.end_pending(order, OrderState.DENIED, code)
-        return Outcome(False, code, refusals)
+    if not refusals and expires is not None and expires <= now:
+        refusals = (refusal_of("BAD_EXPIRES"),)
+    if refusals:
+        kernel.end_pending(order, OrderState.DENIED, refusals[0].code)
+        return Outcome(False, refusals[0].code, refusals)
     kernel.exchange.accept(order, now, now)
     kernel.activity.order_executed(now)
     return _DONE

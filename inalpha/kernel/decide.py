@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inalpha.kernel.gateway import Disposition, NoRisk
-from inalpha.kernel.normalise import InvalidIntent, normalise
+from inalpha.kernel.normalise import InvalidIntent, normalise, refusal_of
 from inalpha.kernel.orders import LiveOrder
 from inalpha.kernel.records import Decision
+from inalpha.kernel.refused import GUARD_PENDING, book_negative
 from inalpha.kernel.trades import GUARD_N, intent_number
 from inalpha.model.bar import Bar
-from inalpha.model.money import text_from_e8
+from inalpha.model.instrument_terms import instrument_refusal
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side
 from inalpha.model.reduction import tagged
 from inalpha.model.risk import AccountContext, Refusal, Stage
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
 # T4 counts refusals by these, and by the exchange: what a sane strategy does not run into again and again.
 _STREAK_CONTROLS = frozenset({"P1", "P3", "P4", "P5", "P6", "P9", "P10", "P11", "P12", "P13"})
 _DENIED_BY_EXCHANGE = ("SHORT_NOT_ALLOWED", "NOTHING_TO_REDUCE")
-GUARD_PENDING = Refusal(
-    "GUARD_EXIT_PENDING", "guard", None, None, "order", "position_guard",
-    "the guard is closing this position; entries wait until it is flat.",
-)  # fmt: skip
-
-
-def _book_negative(cash_e8: int) -> Refusal:
-    """M19: an exit always fills, so a short's cover may leave the run owing money; it enters nothing then."""
-    text = text_from_e8(cash_e8)
-    return Refusal(
-        "BOOK_NEGATIVE", "M19", text, "0", "cash", "book",
-        f"the run's own book stands at {text}: an exit had to fill beyond its cash. Exits run; for entries"
-        " start a new run.",
-    )  # fmt: skip
 
 
 class Decider:
@@ -76,17 +63,22 @@ class Decider:
 
         It ends the run's working entries: one that fills later would open again what the guard is closing. A plan
         that awaits a person is refused while the exit works, and after it the person sees a flat position.
+        Under HALTED nothing may work: the exit is a plan that waits for a person, who approves it once resumed.
         """
         kernel = self._kernel
         book = kernel.book
         if self.guard_works():
             return ()
-        if context.halt.severity >= HaltState.HALTED.severity:
+        waits = context.halt is HaltState.HALTED
+        plans = [order for order in kernel.pending.values() if intent_number(order.request.intent) == GUARD_N]
+        if context.halt is HaltState.KILLED or (waits and plans):
             return ()
         rule = kernel.guard.trip(kernel.run_view(context), (book.cost_e8, book.lots))
         if not rule:
             return ()
         kernel.trips += 1
+        for plan in plans:  # the guard may act again: its own exit takes the place of the plan
+            kernel.end_pending(plan, OrderState.CANCELLED, rule)
         for working in tuple(kernel.exchange.working.values()):
             if working.is_entry:
                 kernel.end_pending(working, OrderState.CANCELLED, rule)
@@ -106,7 +98,7 @@ class Decider:
             kernel.spec.instrument.quantity_text(abs(book.lots)),
             reason=rule,
         )
-        return (self._place(order, raw, bar, context, is_guard=True),)
+        return (self._place(order, raw, bar, context, is_guard=True, waits=waits),)
 
     def guard_works(self) -> bool:
         """Whether an exit of the guard waits for its fill."""
@@ -120,7 +112,19 @@ class Decider:
             return ()
         found = (GUARD_PENDING,) if self.guard_works() else ()
         cash_e8 = self._kernel.book.cash_e8
-        return (*found, _book_negative(cash_e8)) if cash_e8 < 0 else found
+        return (*found, book_negative(cash_e8)) if cash_e8 < 0 else found
+
+    def exchange_refusals(self, order: LiveOrder, close_ticks: int) -> tuple[Refusal, ...]:
+        """What the exchange demands on arrival; where no rules do it, its smallest value of an entry too (P13)."""
+        kernel = self._kernel
+        instrument, request = kernel.spec.instrument, order.request
+        if instrument.min_notional_e8 and isinstance(kernel.risk, NoRisk):
+            ticks = request.limit_ticks or request.stop_ticks or close_ticks
+            found = instrument_refusal(request, instrument, ticks)
+            if found is not None:
+                return (found,)
+        found = kernel.exchange.check_submit(order, close_ticks)
+        return () if found is None else (found,)
 
     def tagged(self, order: OrderRequest) -> OrderRequest:
         """The order with reduce_only set where it can only make the run's position smaller."""
@@ -140,24 +144,36 @@ class Decider:
         kernel = self._kernel
         order_id = f"{bar.sequence}:{intent.n}"
         if is_repeated or not 0 <= intent.n < MAX_INTENTS:
-            return self._deny(intent, order_id, None, "DUPLICATE_INTENT")
+            return self._deny(intent, order_id, None, (refusal_of("DUPLICATE_INTENT"),))
         if intent.action != "order":
-            return self._deny(intent, order_id, None, "BAD_ACTION")
+            return self._deny(intent, order_id, None, (refusal_of("BAD_ACTION"),))
         try:
             order = normalise(intent, order_id, kernel.spec.instrument, bar.close_ticks, kernel.now_ns)
         except InvalidIntent as invalid:
-            return self._deny(intent, order_id, None, invalid.code)
+            return self._deny(intent, order_id, None, (invalid.refusal,))
         return self._place(order, intent, bar, context)
 
     def _place(
-        self, order: OrderRequest, raw: Intent, bar: Bar, context: AccountContext, *, is_guard: bool = False
+        self,
+        order: OrderRequest,
+        raw: Intent,
+        bar: Bar,
+        context: AccountContext,
+        *,
+        is_guard: bool = False,
+        waits: bool = False,
     ) -> Decision:
-        """Risk as advice and binding, the exchange's own demands, then the gateway's route."""
+        """Risk as advice and binding, the exchange's own demands, then the gateway's route.
+
+        waits: an exit of the guard under a halt, which risk judges at its approval alone.
+        """
         kernel = self._kernel
         order = self.tagged(order)
         refusals: tuple[Refusal, ...] = ()
         disposition = Disposition.WORKING if is_guard else kernel.gateway.route(order)
-        if not isinstance(kernel.risk, NoRisk):
+        if waits:
+            disposition = Disposition.PENDING
+        elif not isinstance(kernel.risk, NoRisk):
             view = kernel.view_at(context, kernel.now_ns, bar.close_ticks)
             refusals = kernel.risk.check(order, view, Stage.ADVICE)
             if not refusals and disposition is Disposition.WORKING:
@@ -165,10 +181,10 @@ class Decider:
         live = kernel.exchange.new_order(order, bar.close_ticks)
         refusals = (*refusals, *self.entry_refusals(order))
         if refusals:
-            return self._deny(raw, order.intent, order, refusals[0].code, refusals)
-        code = kernel.exchange.check_submit(live, bar.close_ticks)
-        if code:
-            return self._deny(raw, order.intent, order, code)
+            return self._deny(raw, order.intent, order, refusals)
+        refusals = self.exchange_refusals(live, bar.close_ticks)
+        if refusals:
+            return self._deny(raw, order.intent, order, refusals, by_exchange=True)
         kernel.activity.bar_requests.append((int(order.side), order.quantity_lots))
         if disposition is Disposition.PENDING:
             kernel.pending[live.id] = live
@@ -191,13 +207,17 @@ class Decider:
         raw: Intent,
         order_id: str,
         order: OrderRequest | None,
-        code: str,
-        refusals: tuple[Refusal, ...] = (),
+        refusals: tuple[Refusal, ...],
+        *,
+        by_exchange: bool = False,
     ) -> Decision:
-        is_exchange = order is not None and not refusals and code not in _DENIED_BY_EXCHANGE
-        self._kernel.event("rejected" if is_exchange else "denied", order_id, code, raw.reason)
+        """The first refusal answers. risk_rejected: by a control; rejected: no order, or by the exchange."""
+        code = refusals[0].code
+        is_told_rejected = by_exchange and code not in _DENIED_BY_EXCHANGE
+        self._kernel.event("rejected" if is_told_rejected else "denied", order_id, code, raw.reason)
+        is_risk = order is not None and not by_exchange
         return Decision(
-            order_id, raw.n, order, "risk_rejected" if refusals else "rejected", code, refusals, raw
+            order_id, raw.n, order, "risk_rejected" if is_risk else "rejected", code, refusals, raw
         )
 
 

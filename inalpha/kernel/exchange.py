@@ -13,15 +13,17 @@ from inalpha.kernel.costs import notional_e8
 from inalpha.kernel.matching import Match, Phase, limit_is_open, match
 from inalpha.kernel.orders import STOP_LOSS, TAKE_PROFIT, LiveOrder, by_number
 from inalpha.kernel.records import Fill, OrderEnd
+from inalpha.kernel.refused import NOTHING_TO_REDUCE, insufficient_cash, short_not_allowed
 from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.time_in_force import ends_at, is_one_bar
 from inalpha.model.bar import Bar
 from inalpha.model.calendar import calendar_of
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderState, OrderType, Side, TimeInForce
+from inalpha.model.risk import Refusal
 from inalpha.model.step import OrderEvent
 
-FillCheck = Callable[[LiveOrder, Bar, int, int, int], str]
+FillCheck = Callable[[LiveOrder, Bar, int, int, int], tuple[Refusal, ...]]
 
 _PHASES = tuple(Phase)
 _SLIPPING = (OrderType.MARKET, OrderType.STOP_MARKET)
@@ -29,7 +31,7 @@ _PARTICIPATION_DIVISOR = 40  # a fill above 2.5 % of its bar's volume carries a 
 
 
 class Exchange:
-    """fill_check(order, bar, price_ticks, lots, fee_e8): a last look at an entry (code, or "" to go on).
+    """fill_check(order, bar, price_ticks, lots, fee_e8): a last look at an entry (every refusal; none to go on).
 
     fills, ends, events and entry_fills are drained by the kernel. position_number: positions opened so far.
     """
@@ -62,11 +64,18 @@ class Exchange:
         self.working[order.id] = order
         self.events.append(OrderEvent("accepted", order.id, event_ns, order.remaining_lots))
 
-    def end(self, order: LiveOrder, state: OrderState, code: str, time_ns: int) -> None:
+    def end(
+        self,
+        order: LiveOrder,
+        state: OrderState,
+        code: str,
+        time_ns: int,
+        refusals: tuple[Refusal, ...] = (),
+    ) -> None:
         """Move a working or pending order to an end state and tell everyone."""
         order.move(state)
         self.working.pop(order.id, None)
-        self.ends.append(OrderEnd(order.request.intent, order.child, state, code))
+        self.ends.append(OrderEnd(order.request.intent, order.child, state, code, refusals))
         self.events.append(OrderEvent(state.value, order.id, time_ns, code=code, reason=order.request.reason))
 
     def expire_before(self, now_ns: int) -> None:
@@ -176,11 +185,10 @@ class Exchange:
         notional = abs(notional_e8(instrument, price_ticks, lots))
         fee = self.spec.fee.fee_e8(notional, instrument.quantity_e8(lots))
         if order.is_entry:  # M19: what only reduces always fills, also where it takes the book below zero
-            code = self._affordable(side, lots, price_ticks, notional, fee) or self._fill_check(
-                order, bar, price_ticks, lots, fee
-            )
-            if code:
-                self.end(order, OrderState.CANCELLED, code, time_ns)
+            short_of = self._affordable(side, lots, price_ticks, notional, fee)
+            refusals = (short_of,) if short_of else self._fill_check(order, bar, price_ticks, lots, fee)
+            if refusals:
+                self.end(order, OrderState.CANCELLED, refusals[0].code, time_ns, refusals)
                 return
         held = self.book.lots
         was_entry = order.filled_lots == 0 and held * side >= 0
@@ -207,26 +215,26 @@ class Exchange:
             return 1 << 62
         return cap * bar.volume_e8 // (E8 * self.spec.instrument.lot_e8)
 
-    def _affordable(self, side: int, lots: int, price_ticks: int, notional: int, fee: int) -> str:
-        """M19 and the short rules of a cash account: the code of what is missing, or ""."""
+    def _affordable(self, side: int, lots: int, price_ticks: int, notional: int, fee: int) -> Refusal | None:
+        """M19 and the short rules of a cash account: what is missing, or None."""
         book = self.book
         opening = lots if book.lots * side >= 0 else max(0, lots - abs(book.lots))
         if side > 0:
-            return "INSUFFICIENT_CASH" if notional + fee > book.cash_e8 else ""
+            return _short_of(notional + fee, book.cash_e8)
         if opening == 0:
-            return "INSUFFICIENT_CASH" if fee > book.cash_e8 + notional else ""
+            return _short_of(fee, book.cash_e8 + notional)
         if not self.spec.allow_short:
-            return "SHORT_NOT_ALLOWED"
+            return short_not_allowed(opening, self.spec.instrument)
         short_lots = opening + (abs(book.lots) if book.lots < 0 else 0)
         reserve = abs(notional_e8(self.spec.instrument, price_ticks, short_lots))
-        return "INSUFFICIENT_CASH" if reserve + fee > book.own_cash_e8() else ""
+        return _short_of(reserve + fee, book.own_cash_e8())
 
-    def check_submit(self, order: LiveOrder, close_ticks: int) -> str:
+    def check_submit(self, order: LiveOrder, close_ticks: int) -> Refusal | None:
         """What is demanded on arrival: something to reduce; of an entry no forbidden short, and cash."""
         request, book = order.request, self.book
         side = int(request.side)
         if request.reduce_only:
-            return "NOTHING_TO_REDUCE" if book.lots * side >= 0 else ""
+            return NOTHING_TO_REDUCE if book.lots * side >= 0 else None
         price = request.limit_ticks or request.stop_ticks or close_ticks
         lots = request.quantity_lots
         notional = abs(notional_e8(self.spec.instrument, price, lots))
@@ -330,3 +338,7 @@ class Exchange:
             order = LiveOrder(leg, self._numbers, bar.close_ticks, parent=entry, child=child)
             order.from_sequence = bar.sequence if at_open else bar.sequence + 1
             self.accept(order, bar.open_time_ns, bar.open_time_ns if at_open else bar.close_time_ns)
+
+
+def _short_of(needed_e8: int, available_e8: int) -> Refusal | None:
+    return insufficient_cash(needed_e8, available_e8) if needed_e8 > available_e8 else None

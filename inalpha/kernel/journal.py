@@ -13,7 +13,7 @@ from inalpha.kernel.chain import bar_text
 from inalpha.kernel.records import Command, Decision, Fill, OrderEnd
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderRequest, OrderType, Side, TimeInForce
-from inalpha.model.risk import AccountContext, Lock, Refusal
+from inalpha.model.risk import AccountContext, Block, Lock, Refusal
 from inalpha.model.states import HaltState
 from inalpha.model.step import StepReply
 
@@ -100,7 +100,7 @@ def context_from(data: Mapping[str, Any]) -> AccountContext:
     members = dict(data)
     members["halt"] = HaltState(members["halt"])
     members["locks"] = tuple(Lock(**lock) for lock in members["locks"])
-    members["blocks"] = tuple(members["blocks"])
+    members["blocks"] = tuple(Block(**block) for block in members["blocks"])
     return AccountContext(**members)
 
 

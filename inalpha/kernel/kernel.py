@@ -22,6 +22,7 @@ from inalpha.kernel.journal import (
     book_text,
     command_input,
     context_text,
+    refusal_members,
     text_of,
 )
 from inalpha.kernel.orders import LiveOrder, by_number
@@ -36,6 +37,7 @@ from inalpha.model.risk import (
     ClosedTrade,
     FillTerms,
     Mark,
+    Refusal,
     RiskCheck,
     RunClaim,
     RunView,
@@ -296,7 +298,7 @@ class Kernel:
                 "accepted": outcome.accepted,
                 "code": outcome.code,
                 "ends": ends,
-                "refusals": [refusal.code for refusal in outcome.refusals],
+                "refusals": [refusal_members(refusal) for refusal in outcome.refusals],
             }
         )
         entry = self.chain.add("command", command_input(command, context), output)
@@ -365,11 +367,13 @@ class Kernel:
         self.exchange.events.clear()
         return events
 
-    def _check_fill(self, order: LiveOrder, bar: Bar, price_ticks: int, lots: int, fee_e8: int) -> str:
+    def _check_fill(
+        self, order: LiveOrder, bar: Bar, price_ticks: int, lots: int, fee_e8: int
+    ) -> tuple[Refusal, ...]:
         """Risk's last look at an entry, at the price that would be paid. The view's bar is the filling one."""
         context = self._context
         if context is None or isinstance(self.risk, NoRisk):
-            return ""
+            return ()
         mark = self.activity.closes[-1] if self.activity.closes else bar.open_ticks
         view = make_view(
             self.spec,
@@ -384,8 +388,7 @@ class Kernel:
             context,
             FillTerms(price_ticks, lots, fee_e8),
         )
-        refusals = self.risk.check(order.request, view, Stage.FILL)
-        return refusals[0].code if refusals else ""
+        return self.risk.check(order.request, view, Stage.FILL)
 
     def _context_input(self, context: AccountContext) -> str:
         """The context's text, or "" where it equals the one before it in the journal."""

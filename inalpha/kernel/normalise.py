@@ -6,9 +6,11 @@ away from the market; the raw intent is kept beside the order, so both values ar
 
 from __future__ import annotations
 
+from inalpha.kernel import refused
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text
 from inalpha.model.order import OrderRequest, OrderType, Side, TimeInForce
+from inalpha.model.risk import Refusal
 from inalpha.model.step import Intent
 
 _TYPE_OF_PRICES = {
@@ -21,12 +23,38 @@ _STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
 _MAX_REASON = 500
 
 
+# What a code means, where the intent holds no figure that would say more: its unit, and a sentence.
+_MEANINGS = {
+    "BAD_SIDE": ("side", "the side is neither buy nor sell."),
+    "BAD_TYPE": ("type", "the order's type is none that is known."),
+    "BAD_PRICE": ("price", "a limit, stop, stop loss or take profit is no price above zero."),
+    "BAD_TIF": ("tif", "tif is none of GTC, IOC, DAY and GTD."),
+    "IOC_STOP": ("tif", "a stop cannot be IOC."),
+    "BAD_EXPIRES": ("expires", "expires is in the past, or stands without GTD."),
+    "BAD_QUANTITY": ("quantity", "the quantity is no number above zero."),
+    "BRACKET_PRICE": ("price", "stop loss and take profit do not enclose the order's reference price."),
+    "BAD_ACTION": ("action", "the intent is neither an order nor a cancel."),
+    "DUPLICATE_INTENT": ("intent", "the bar holds an intent of this number already, or none may have it."),
+}
+
+
 class InvalidIntent(ValueError):
-    """No order can be made of the intent; the argument is the code."""
+    """No order can be made of the intent; the argument is the code, or the refusal where it has figures."""
+
+    @property
+    def refusal(self) -> Refusal:
+        found = self.args[0]
+        return found if isinstance(found, Refusal) else refusal_of(str(found))
 
     @property
     def code(self) -> str:
-        return str(self.args[0])
+        return self.refusal.code
+
+
+def refusal_of(code: str) -> Refusal:
+    """A code of this module in the one format of refusals."""
+    unit, text = _MEANINGS[code]
+    return refused.invalid(code, unit, text)
 
 
 def normalise(
@@ -90,7 +118,7 @@ def _lots(text: str | None, instrument: Instrument) -> int:
     if quantity <= 0:
         raise InvalidIntent("BAD_QUANTITY")
     if quantity < instrument.lot_e8:
-        raise InvalidIntent("BELOW_LOT")
+        raise InvalidIntent(refused.below_lot(quantity, instrument))
     return quantity // instrument.lot_e8
 
 
@@ -101,10 +129,10 @@ def _price(text: str | None, instrument: Instrument, *, up: bool) -> int | None:
     try:
         price = e8_from_text(text)
     except ValueError:
-        price = 0
+        raise InvalidIntent("BAD_PRICE") from None
     ticks = -(-price // instrument.tick_e8) if up else price // instrument.tick_e8
     if ticks <= 0:
-        raise InvalidIntent("BAD_PRICE")
+        raise InvalidIntent(refused.below_tick(price, instrument))
     return ticks
 
 

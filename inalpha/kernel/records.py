@@ -54,12 +54,13 @@ class Fill(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class OrderEnd(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A working or awaiting order reached an end state."""
+    """A working or awaiting order reached an end state. refusals: why its fill was refused."""
 
     intent: str
     child: str | None
     state: OrderState
     code: str
+    refusals: tuple[Refusal, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):

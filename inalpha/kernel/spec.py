@@ -25,6 +25,7 @@ class RunSpec:
 
     fill: next_open or same_close. limit_fill: touch, or through (a touch does not suffice).
     participation_cap_e8: largest share of a bar's volume that one fill takes, in 1e-8; None = no cap.
+    venue: where its bars come from, as its mandate names the feed's kind.
     """
 
     run: str
@@ -46,6 +47,7 @@ class RunSpec:
     data_sha256: str = ""
     mandate_sha256: str = ""
     rules_sha256: str = ""
+    venue: str = "file"
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -91,6 +93,7 @@ class RunSpec:
                     "lot_e8": instrument.lot_e8,
                     "currency": instrument.currency,
                     "calendar": instrument.calendar,
+                    "min_notional_e8": instrument.min_notional_e8,
                 },
                 "opening_cash_e8": self.opening_cash_e8,
                 "opening_position": 0,
@@ -107,6 +110,7 @@ class RunSpec:
                 "data_sha256": self.data_sha256,
                 "mandate_sha256": self.mandate_sha256,
                 "rules_sha256": self.rules_sha256,
+                "venue": self.venue,
             }
         )
 

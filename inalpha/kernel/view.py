@@ -108,6 +108,9 @@ def make_view(
         losses=activity.losses,
         bars_since_loss=bar.sequence - activity.loss_bar,
         refusals=activity.refusals,
+        timeframe=spec.timeframe,
+        venue=spec.venue,
+        candidate=spec.strategy_sha256,
     )
 
 

@@ -120,6 +120,13 @@ def _came_of(row: Row) -> str | None:
     return order_outcome(row["order_state"], row["filled"], row["order_code"])
 
 
+def refusals_of(reader: sqlite3.Connection, plan: Row) -> list[Row]:
+    """Every refusal of a plan, in the one format: at its bar, at its approval or at its order's fill."""
+    key = plan["intent"] or plan["plan"]
+    found = reader.execute("SELECT refusals FROM decision_detail WHERE intent = ?", (key,)).fetchone()
+    return list(json.loads(found[0])) if found else []
+
+
 def order_counts(reader: sqlite3.Connection, run_name: str) -> dict[str, int]:
     """How many orders of a run, bracket legs included, ended how; those still at work too."""
     found: dict[str, int] = {}

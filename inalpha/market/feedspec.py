@@ -67,6 +67,8 @@ class FeedSpec:
             "timeframe": self.timeframe,
             "v": 1,
         }
+        if instrument.min_notional_e8:  # left out otherwise, so that feeds without it keep their digest
+            body["min_notional_e8"] = instrument.min_notional_e8
         return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @property
@@ -78,8 +80,9 @@ class FeedSpec:
         """Back from the blob. Raises ValueError, KeyError."""
         body = json.loads(text)
         instrument = Instrument(
-            body["symbol"], body["tick_e8"], body["lot_e8"], body["currency"], body["calendar"]
-        )
+            body["symbol"], body["tick_e8"], body["lot_e8"], body["currency"], body["calendar"],
+            body.get("min_notional_e8", 0),
+        )  # fmt: skip
         speed = None if body["speed"] == "max" else Decimal(body["speed"])
         return cls(
             body["kind"],

@@ -14,6 +14,7 @@ from inalpha.model.errors import ConfigError
 from inalpha.model.timeframe import DAY_NS
 
 BUILT_IN = ("24/7", "weekdays", "fx")
+NEVER_NS = 1 << 62  # a market that does not close
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEW_YORK = ZoneInfo("America/New_York")
@@ -39,6 +40,14 @@ class Calendar(Protocol):
         """Where a DAY order accepted now ends: the end of this session, else of the next."""
         ...
 
+    def next_open(self, now_ns: int) -> int:
+        """The first instant from now on at which the market trades; now itself while it is open."""
+        ...
+
+    def next_close(self, now_ns: int) -> int:
+        """Of an open market: the end of the stretch of trading that now lies in."""
+        ...
+
 
 class AlwaysOpen:
     """Days of UTC without a pause."""
@@ -53,6 +62,12 @@ class AlwaysOpen:
 
     def day_end(self, accepted_ns: int) -> int:
         return accepted_ns // DAY_NS * DAY_NS + DAY_NS
+
+    def next_open(self, now_ns: int) -> int:
+        return now_ns
+
+    def next_close(self, now_ns: int) -> int:
+        return NEVER_NS
 
 
 class Weekdays:
@@ -71,6 +86,16 @@ class Weekdays:
         while not self.is_open(day * DAY_NS):
             day += 1
         return (day + 1) * DAY_NS
+
+    def next_open(self, now_ns: int) -> int:
+        while not self.is_open(now_ns):
+            now_ns = now_ns // DAY_NS * DAY_NS + DAY_NS
+        return now_ns
+
+    def next_close(self, now_ns: int) -> int:
+        while self.is_open(now_ns):
+            now_ns = now_ns // DAY_NS * DAY_NS + DAY_NS
+        return now_ns
 
 
 class CurrencyWeek:
@@ -96,11 +121,29 @@ class CurrencyWeek:
         close = local.replace(hour=_FX_HOUR, minute=0, second=0, microsecond=0)
         while close <= local or close.weekday() in (_SATURDAY, _SUNDAY):
             close = (close + timedelta(days=1)).replace(hour=_FX_HOUR)
-        return int((close.astimezone(UTC) - _EPOCH).total_seconds()) * 1_000_000_000
+        return _ns(close)
+
+    def next_open(self, now_ns: int) -> int:
+        return now_ns if self.is_open(now_ns) else self._next(now_ns, _SUNDAY)
+
+    def next_close(self, now_ns: int) -> int:
+        return self._next(now_ns, _FRIDAY)
+
+    def _next(self, now_ns: int, weekday: int) -> int:
+        """The first 17:00 in New York of that weekday after now."""
+        local = _local(now_ns)
+        found = local.replace(hour=_FX_HOUR, minute=0, second=0, microsecond=0)
+        while found <= local or found.weekday() != weekday:
+            found = (found + timedelta(days=1)).replace(hour=_FX_HOUR)
+        return _ns(found)
 
 
 def _local(now_ns: int) -> datetime:
     return (_EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(_NEW_YORK)
+
+
+def _ns(local: datetime) -> int:
+    return int((local.astimezone(UTC) - _EPOCH).total_seconds()) * 1_000_000_000
 
 
 @lru_cache(maxsize=32)
@@ -122,6 +165,27 @@ def missing_bars(
         return max(0, (to_ns - from_ns) // timeframe_ns)
     opens = range(from_ns, to_ns, timeframe_ns)[:limit]
     return sum(calendar.has_session(open_ns, open_ns + timeframe_ns) for open_ns in opens)
+
+
+def trading_ns(calendar: Calendar, from_ns: int, to_ns: int, timeframe_ns: int, most_ns: int) -> int:
+    """Trading time in [from, to), no further than most_ns. Raises ConfigError outside an exchange's known years.
+
+    Bars of a day or longer are counted by days that hold a session, each as a whole day: an exchange's six hours are
+    one of its days.
+    """
+    total = 0
+    while from_ns < to_ns and total <= most_ns:
+        if timeframe_ns >= DAY_NS:
+            until_ns = min(from_ns + DAY_NS, to_ns)
+            total += until_ns - from_ns if calendar.has_session(from_ns, from_ns + DAY_NS) else 0
+            from_ns = until_ns
+        elif calendar.is_open(from_ns):
+            until_ns = min(calendar.next_close(from_ns), to_ns)
+            total += until_ns - from_ns
+            from_ns = until_ns
+        else:
+            from_ns = calendar.next_open(from_ns)
+    return total
 
 
 def unknown_calendar(name: str, known: str) -> ConfigError:

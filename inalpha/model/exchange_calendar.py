@@ -47,6 +47,18 @@ class ExchangeCalendar:
         self._check(accepted_ns)
         return self._day_ends[bisect_right(self._day_ends, accepted_ns)]
 
+    def next_open(self, now_ns: int) -> int:
+        if self.is_open(now_ns):
+            return now_ns
+        at = bisect_right(self._opens, now_ns)
+        if at == len(self._opens):
+            self._check(self._day_ends[-1])
+        return self._opens[at]
+
+    def next_close(self, now_ns: int) -> int:
+        self._check(now_ns)
+        return self._closes[bisect_right(self._closes, now_ns)]
+
     def _check(self, now_ns: int) -> None:
         # A bar of up to a week may open before the first session that it holds.
         if now_ns < self._opens[0] - 7 * DAY_NS or now_ns >= self._day_ends[-1]:

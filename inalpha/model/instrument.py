@@ -10,6 +10,7 @@ from inalpha.model.money import E8, e8_from_text, text_from_e8
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """A market's steps. tick_e8 and lot_e8: smallest price and quantity step in 1e-8 units (> 0).
+    min_notional_e8: the smallest value of an order that enters, in 1e-8 money; 0 where the market has none.
 
     A strategy reads tick and lot, in money and in units, like every other number that it sees.
     """
@@ -19,10 +20,13 @@ class Instrument:
     lot_e8: int = E8
     currency: str = "USD"
     calendar: str = "24/7"
+    min_notional_e8: int = 0
 
     def __post_init__(self) -> None:
         if not self.symbol or self.tick_e8 <= 0 or self.lot_e8 <= 0:
             raise ValueError(f"bad instrument {self.symbol!r}: tick and lot must be above zero")
+        if self.min_notional_e8 < 0:
+            raise ValueError(f"bad instrument {self.symbol!r}: the minimum notional is below zero")
 
     @classmethod
     def from_text(
@@ -32,9 +36,12 @@ class Instrument:
         lot: str = "1",
         currency: str = "USD",
         calendar: str = "24/7",
+        min_notional: str = "0",
     ) -> Instrument:
         """Build from decimal strings. Raises ValueError."""
-        return cls(symbol, e8_from_text(tick), e8_from_text(lot), currency, calendar)
+        return cls(
+            symbol, e8_from_text(tick), e8_from_text(lot), currency, calendar, e8_from_text(min_notional)
+        )
 
     @property
     def tick(self) -> float:

@@ -116,6 +116,19 @@ class Trip:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Entries wait while a condition lasts; it ends with its cause. measured, limit: figures where it has any."""
+
+    code: str
+    control: str = "block"
+    measured: str | None = None
+    limit: str | None = None
+    unit: str = "block"
+    setting: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountContext:
     """The account as a check reads it, without the checked run's own book. A journalled input.
 
@@ -126,7 +139,7 @@ class AccountContext:
     other_buys_e8, other_sells_e8: notional of the other runs' working entries and plans by side; the same for
     those on this run's symbol (P4).
     day_start_equity_e8, high_water_e8: of the whole account; None = not known yet (controls that
-    need it refuse). blocks: conditions that end by themselves, such as "STALE_FEED" or "DISK".
+    need it refuse). blocks: conditions that end by themselves, such as STALE_FEED or DISK.
     """
 
     base_cash_e8: int
@@ -141,7 +154,7 @@ class AccountContext:
     halt: HaltState = HaltState.ACTIVE
     halt_scope: str = ""
     locks: tuple[Lock, ...] = ()
-    blocks: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
     day_start_equity_e8: int | None = None
     high_water_e8: int | None = None
 
@@ -200,6 +213,7 @@ class RunView:
     max_lag_ns: the lag above which a decision counts as stale. short_proceeds_e8: of the run's open short, 0 else.
     losses: trades lost in a row; bars_since_loss: bars consumed since the last of them closed, 0 on its own bar.
     refusals: this run's orders refused in a row (T4).
+    timeframe, venue, candidate: what the run trades on, where, and the SHA-256 of its strategy ("" = not known).
     """
 
     run: str
@@ -228,6 +242,9 @@ class RunView:
     losses: int = 0
     bars_since_loss: int = 0
     refusals: int = 0
+    timeframe: str = ""
+    venue: str = ""
+    candidate: str = ""
 
 
 class RiskCheck(Protocol):

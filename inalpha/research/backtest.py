@@ -25,7 +25,10 @@ _PROGRESS_EVERY = 1000
 
 @dataclass(slots=True)
 class OrderRecord:
-    """One row of orders.csv. Texts are decimal; order is `<bar>:<n>`, with `:stop_loss` for a leg."""
+    """One row of orders.csv. Texts are decimal; order is `<bar>:<n>`, with `:stop_loss` for a leg.
+
+    refusals: every one that denied the order, or its fill.
+    """
 
     order: str
     time_ns: int
@@ -38,6 +41,7 @@ class OrderRecord:
     state: str
     code: str
     reason: str
+    refusals: tuple[Refusal, ...] = ()
 
 
 @dataclass(slots=True)
@@ -156,7 +160,7 @@ def _take_decision(result: BacktestResult, decision: Decision, time_ns: int) -> 
     order, raw, instrument = decision.order, decision.raw, result.spec.instrument
     if decision.code:
         result.denials[decision.code] += 1
-        if decision.refusals:
+        if decision.outcome == "risk_rejected":
             result.refusals.setdefault(decision.code, decision.refusals[0])
     state = decision.outcome if not decision.code else "denied"
     if order is None:
@@ -172,6 +176,7 @@ def _take_decision(result: BacktestResult, decision: Decision, time_ns: int) -> 
             state,
             decision.code,
             raw.reason,
+            decision.refusals,
         )
     else:
         row = OrderRecord(
@@ -186,6 +191,7 @@ def _take_decision(result: BacktestResult, decision: Decision, time_ns: int) -> 
             state,
             decision.code,
             order.reason,
+            decision.refusals,
         )
     result.orders[decision.intent] = row
 
@@ -197,6 +203,7 @@ def _take_ends(result: BacktestResult, ends: Sequence[OrderEnd]) -> None:
             continue
         if end.child is None:
             row.state, row.code = end.state.value, end.code
+            row.refusals = end.refusals or row.refusals
         elif end.state is OrderState.FILLED or end.code:
             _take_leg(result, row, end)
 

@@ -271,7 +271,7 @@ def _verdicts(record: RunRecord, refused: set[tuple[str, str]]) -> list[tuple[in
                 found.append((bar, f"{kind} {data['state'] or ''}".strip()))
         elif entry.kind == "bar":
             data = json.loads(entry.output)
-            for intent, child, _, code in data.get("ends", ()):
+            for intent, child, _, code, *_ in data.get("ends", ()):
                 if code in OF_THE_ACCOUNT:
                     found.append((entry.bar or 0, f"the account ended {_key(intent, child, 0)}: {code}"))
             for intent, outcome, code, *_ in data.get("decisions", ()):

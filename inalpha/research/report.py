@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +22,7 @@ from inalpha.model.errors import IntegrityError
 from inalpha.model.money import text_from_e8
 from inalpha.model.version import VERSION
 from inalpha.research import returns as series
-from inalpha.research.backtest import BacktestResult
+from inalpha.research.backtest import BacktestResult, OrderRecord
 from inalpha.research.html import report_html
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, compute_metrics, periods_per_year
 from inalpha.research.outcomes import outcomes
@@ -48,6 +51,7 @@ def report_dict(result: BacktestResult, metrics: Sequence[Metric]) -> dict[str, 
         "definitions": {metric.name: metric.definition for metric in metrics},
         "orders": [ended.as_dict() for ended in outcomes(result)],
         "denials": dict(result.denials),
+        "refusals": _refusals(result),
         "exits": dict(result.exits),
         "warnings": result.warnings,
         "error": result.error,
@@ -72,6 +76,8 @@ def write_report(result: BacktestResult, folder: Path) -> list[Path]:
 FILL_COLUMNS = ("sequence", "time", "side", "quantity", "price", "fee", "order", "reason")
 ORDER_COLUMNS = (
     "order", "time", "side", "type", "quantity", "limit", "stop", "tif", "state", "code", "reason",
+    # Of the refusal that answered; its own limit has another name than the order's.
+    "control", "measured", "control_limit", "unit", "setting", "message",
 )  # fmt: skip
 EQUITY_COLUMNS = ("time", "cash", "position", "price", "equity", "drawdown")
 
@@ -112,7 +118,40 @@ def _order_rows(result: BacktestResult) -> Iterator[Sequence[object]]:
             row.state,
             row.code,
             _cell(row.reason),
+            *_answer(row),
         )
+
+
+def _answer(row: OrderRecord) -> tuple[str, ...]:
+    if not row.refusals:
+        return ("",) * 6
+    first = row.refusals[0]
+    texts = (first.control, first.measured, first.limit, first.unit, first.setting, first.message)
+    return tuple(_figure_cell(text or "") for text in texts)
+
+
+def _figure_cell(text: str) -> str:
+    """A figure may be below zero; any other text is as harmless as a strategy's must be."""
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        return _cell(text)
+    return text
+
+
+def _refusals(result: BacktestResult) -> list[dict[str, object]]:
+    """Every way in which orders were refused: its first refusal in full, how often it came and on which order first.
+
+    orders.csv holds the one that answered for each order.
+    """
+    found: dict[tuple[str, str, str], dict[str, object]] = {}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for row in result.orders.values():
+        for refusal in row.refusals:
+            key = (refusal.code, refusal.control, refusal.setting)
+            counts[key] += 1
+            found.setdefault(key, {**asdict(refusal), "order": row.order})
+    return [{**told, "count": counts[key]} for key, told in found.items()]
 
 
 def _equity_rows(result: BacktestResult) -> Iterator[Sequence[object]]:

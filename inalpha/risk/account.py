@@ -16,7 +16,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from inalpha.model.money import E8
-from inalpha.model.risk import AccountContext, ClosedTrade, Lock, Mark, OpenTrade, RunClaim, Trip
+from inalpha.model.risk import AccountContext, Block, ClosedTrade, Lock, Mark, OpenTrade, RunClaim, Trip
 from inalpha.model.states import HaltState, strictest
 from inalpha.risk.controls import daily_loss, drawdown
 from inalpha.risk.controls.base import percent_text, scaled
@@ -139,7 +139,7 @@ class AccountBook:
         self,
         run: str,
         halts: Iterable[tuple[str, HaltState]] = (),
-        blocks: tuple[str, ...] = (),
+        blocks: tuple[Block, ...] = (),
         *,
         now_ns: int = 0,
         lifted: frozenset[str] = frozenset(),

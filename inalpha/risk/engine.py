@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from inalpha.model.order import OrderRequest
-from inalpha.model.risk import Lock, Refusal, RunView, Stage, Trip
+from inalpha.model.risk import Refusal, RunView, Stage, Trip
 from inalpha.model.states import HaltState
 from inalpha.risk.controls import (
+    allow_list,
     cash,
     daily_loss,
     data_sanity,
     direction,
     drawdown,
     duplicate,
+    instrument,
     loss_streak,
+    market_hours,
     max_open,
     max_order,
     max_position,
@@ -28,9 +30,11 @@ from inalpha.risk.controls import (
     stale_data,
 )
 from inalpha.risk.controls.base import NoData
+from inalpha.risk.controls.lock import locked
+from inalpha.risk.inputs import unknown
 from inalpha.risk.rules import Rules, rules_from_canonical
+from inalpha.risk.settings import ALWAYS_ON
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Control = Callable[[OrderRequest, RunView, Any, Stage], Refusal | None]
 
 # Section name of risk.toml and control. None of them is asked about what only reduces.
@@ -43,12 +47,16 @@ REGISTRY: tuple[tuple[str, Control], ...] = (
     ("order_rate", order_rate.check),
     ("repeated_execution", repeated_execution.check),
     ("duplicate", duplicate.check),
+    ("allow_list", allow_list.check),
     ("direction", direction.check),
+    ("instrument", instrument.check),
+    ("market_hours", market_hours.check),
     ("stale_data", stale_data.check),
     ("data_sanity", data_sanity.check),
     ("daily_loss", daily_loss.check),
     ("drawdown", drawdown.check),
     ("loss_streak", loss_streak.check),
+    ("MarketHours", market_hours.check_lock),
 )
 
 
@@ -71,13 +79,13 @@ class RiskEngine:
         reduces = order.reduce_only
         if stage is Stage.FILL:
             return () if reduces else self._fill(order, view)
-        refusals = [*_standing(order, view)]
-        if reduces:
-            return tuple(refusals)
+        refusals = _guarded_standing(order, view)
         for section, control in REGISTRY:
             settings = getattr(self.rules.controls, section)
-            if settings.enabled:
+            if (settings.enabled and not reduces) or section in ALWAYS_ON:
                 refusals.extend(_guarded(section, control, order, view, settings, stage))
+        if reduces:
+            return tuple(refusals)
         if not self.rules.controls.max_order.enabled:
             refusals.extend(_guarded("max_order", _allocation, order, view, None, stage))
         refusals.extend(_guarded("cash", _cash, order, view, None, stage))
@@ -112,6 +120,9 @@ def _guarded(
     section: str, control: Control, order: OrderRequest, view: RunView, settings: Any, stage: Stage
 ) -> list[Refusal]:
     try:
+        missing = unknown(section, order, view)
+        if missing:
+            raise NoData(f"{missing} is not known")
         found = control(order, view, settings, stage)
     except NoData as error:
         text = f"{section} lacks an input ({error}), and what is not known is refused."
@@ -122,10 +133,13 @@ def _guarded(
     return [found] if found is not None else []
 
 
-def _locked(lock: Lock) -> Refusal:
-    until = (_EPOCH + timedelta(microseconds=lock.until_ns // 1000)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    text = f"{lock.rule} locks entries of {lock.scope} until {until}: {lock.reason}. Exits run."
-    return Refusal("LOCKED", lock.rule, lock.measured, lock.limit, lock.unit, lock.setting or lock.rule, text)
+def _guarded_standing(order: OrderRequest, view: RunView) -> list[Refusal]:
+    """A halt that cannot be read stops everything."""
+    try:
+        return _standing(order, view)
+    except Exception as error:
+        text = f"the halts cannot be read ({type(error).__name__}: {error}). What is not known is refused."
+        return [Refusal("RISK_ERROR", "T6", None, None, "halt state", "halt", text)]
 
 
 def _standing(order: OrderRequest, view: RunView) -> list[Refusal]:
@@ -133,6 +147,8 @@ def _standing(order: OrderRequest, view: RunView) -> list[Refusal]:
     account, reduces = view.account, order.reduce_only
     found: list[Refusal] = []
     side = int(order.side)
+    if not isinstance(account.halt, HaltState):
+        raise NoData("the halt state is not known")
     stops_all = account.halt in (HaltState.HALTED, HaltState.KILLED)
     if stops_all or (account.halt is HaltState.REDUCING and not reduces):
         state = account.halt.value
@@ -143,8 +159,12 @@ def _standing(order: OrderRequest, view: RunView) -> list[Refusal]:
         return found
     for lock in account.locks:
         if lock.from_ns <= view.now_ns < lock.until_ns and lock.side in (0, side):
-            found.append(_locked(lock))
+            found.append(locked(lock, view.now_ns))
     for block in account.blocks:
-        text = f"entries wait while {block} lasts. Exits run."
-        found.append(Refusal(block, "block", None, None, "block", block.lower(), text))
+        why = f"{block.text}: entries wait" if block.text else f"entries wait while {block.code} lasts"
+        setting = block.setting or block.code.lower()
+        text = f"{why}. Exits run."
+        found.append(
+            Refusal(block.code, block.control, block.measured, block.limit, block.unit, setting, text)
+        )
     return found

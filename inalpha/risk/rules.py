@@ -20,10 +20,13 @@ import msgspec
 from inalpha.model.duration import duration_s
 from inalpha.model.errors import ConfigError
 from inalpha.risk.settings import (
+    ALLOWING,
+    ALWAYS_ON,
     BOUNDS,
     LOCK_RULES,
     LONGEST_S,
     OFF_AT_ZERO,
+    TIGHTER_WHEN_LARGER,
     TIGHTER_WHEN_LONGER,
     TIGHTER_WHEN_TRUE,
     AccountSection,
@@ -50,13 +53,14 @@ class Rules:
 
     @property
     def active(self) -> int:
-        """How many controls are on; a home with none starts no run."""
-        return sum(getattr(self.controls, name).enabled for name in Controls.__struct_fields__)
+        """How many controls are on, those apart that are always; a home with none starts no run."""
+        return len(Controls.__struct_fields__) - len(ALWAYS_ON) - len(self.disabled)
 
     @property
     def disabled(self) -> list[str]:
         """The controls that are off; each needs a waiver of the run that starts under these rules."""
-        return [name for name in Controls.__struct_fields__ if not getattr(self.controls, name).enabled]
+        names = (name for name in Controls.__struct_fields__ if name not in ALWAYS_ON)
+        return [name for name in names if not getattr(self.controls, name).enabled]
 
 
 def _plain(value: object) -> object:
@@ -125,6 +129,10 @@ def _looser(section: Section, base: Section) -> str | None:
         mine, theirs = getattr(section, key), getattr(base, key)
         if key in TIGHTER_WHEN_TRUE:
             looser = theirs and not mine
+        elif key in ALLOWING:
+            looser = bool(theirs) and not (mine and set(mine) <= set(theirs))
+        elif key in TIGHTER_WHEN_LARGER:
+            looser = mine < theirs
         elif isinstance(mine, tuple):
             looser = not set(theirs) <= set(mine)
         elif key in TIGHTER_WHEN_LONGER:
@@ -168,6 +176,11 @@ def binding(account: Rules, mandate: Rules) -> Rules | None:
 
 
 def _check_bounds(controls: Controls, where: str) -> None:
+    for name in ALWAYS_ON:
+        if not getattr(controls, name).enabled:
+            raise ConfigError(
+                "RISK_FILE", f"{where}: controls.{name} cannot be switched off.", "Leave enabled out."
+            )
     for section, keys in BOUNDS.items():
         for key, (low, high) in keys.items():
             value = getattr(getattr(controls, section), key)

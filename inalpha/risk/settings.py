@@ -72,6 +72,15 @@ class Duplicate(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """P9: the same side and quantity twice in one bar."""
 
 
+class AllowList(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P10: what may be traded; an empty list allows what the mandate names. candidates: cand-… or a SHA-256."""
+
+    symbols: tuple[str, ...] = ()
+    venues: tuple[str, ...] = ()
+    timeframes: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
+
+
 class Direction(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """P11: no shorts; restricted symbols are not entered."""
 
@@ -79,10 +88,25 @@ class Direction(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     restricted: tuple[str, ...] = ()
 
 
+class InstrumentTerms(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P13: tick, lot and minimum notional; always on. min_notional: above the market's own, 0 for none."""
+
+    min_notional: Decimal = Decimal(0)
+
+
+class MarketHours(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """P14: entries while the calendar is open; bars of a day or longer pass. extended: outside sessions too."""
+
+    extended: bool = False
+
+
 class StaleData(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """P15: a bar's lag; 0 means the larger of 30 s and 10 % of the timeframe."""
+    """P15: a bar's lag (0: the larger of 30 s and 10 % of the timeframe); the last close's age; the clocks' skew."""
 
     max_lag_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+    max_age_bars: Decimal = Decimal("1.5")
+    grace_s: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 2
+    max_skew_s: Decimal = Decimal(2)
 
 
 class DataSanity(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -160,6 +184,10 @@ class LowProfitLock(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unlock_at: str = ""
 
 
+class MarketHoursLock(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Lock rule: entries of a market on bars under a day wait while its calendar is closed, until it opens."""
+
+
 class PositionGuard(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Guard, on each close: closes a position at a loss of hard_stop_pct of its cost; once it was in profit, at
     atr_multiple x ATR(22) or trailing_pct behind its best close; at a gain of take_profit_pct. 0: not the last three.
@@ -189,7 +217,10 @@ class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     order_rate: OrderRate = OrderRate()
     repeated_execution: RepeatedExecution = RepeatedExecution()
     duplicate: Duplicate = Duplicate()
+    allow_list: AllowList = AllowList()
     direction: Direction = Direction()
+    instrument: InstrumentTerms = InstrumentTerms()
+    market_hours: MarketHours = MarketHours()
     stale_data: StaleData = StaleData()
     data_sanity: DataSanity = DataSanity()
     plan_expiry: PlanExpiry = PlanExpiry()
@@ -201,6 +232,7 @@ class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     StoplossGuard: StoplossGuardLock = StoplossGuardLock()
     Cooldown: CooldownLock = CooldownLock()
     LowProfit: LowProfitLock = LowProfitLock()
+    MarketHours: MarketHoursLock = MarketHoursLock()
     position_guard: PositionGuard = PositionGuard()
     runner_limits: RunnerLimits = RunnerLimits()
 
@@ -235,6 +267,11 @@ BOUNDS: dict[str, dict[str, tuple[Decimal, Decimal]]] = {
         "gross_pct": (Decimal("0.01"), Decimal(1000)),
         "net_pct": (Decimal("0.01"), Decimal(1000)),
     },
+    "instrument": {"min_notional": (Decimal(0), Decimal(10**9))},
+    "stale_data": {
+        "max_age_bars": (Decimal(1), Decimal(1000)),
+        "max_skew_s": (Decimal("0.1"), Decimal(3600)),
+    },
     "data_sanity": {"sigmas": (Decimal(1), Decimal(100)), "jump_pct": (Decimal(1), Decimal(1000))},
     "daily_loss": {"pct": (Decimal("0.01"), Decimal(100))},
     "drawdown": {"pct": (Decimal("0.01"), Decimal(100))},
@@ -252,9 +289,14 @@ BOUNDS: dict[str, dict[str, tuple[Decimal, Decimal]]] = {
 # Sections of lock rules: each ends stop_for after its event, or at unlock_at (HH:MM of the file's zone), never both.
 LOCK_RULES = ("MaxDrawdown", "StoplossGuard", "Cooldown", "LowProfit")
 LONGEST_S = 30 * 86_400  # of a lookback or a lock
+# No file switches these off: no waiver is asked for them, and no run starts on them alone.
+ALWAYS_ON = frozenset({"instrument"})
 
-# Every number tightens downwards; these booleans tighten when true.
+# Numbers tighten downwards, but for these; these booleans tighten when true, any other when false; a list of what may
+# not be traded tightens as it grows, these as they shrink from the empty one, which allows all.
+TIGHTER_WHEN_LARGER = frozenset({"min_notional"})
 TIGHTER_WHEN_TRUE = frozenset({"enabled", "long_only"})
+ALLOWING = frozenset({"symbols", "venues", "timeframes", "candidates"})
 # Durations and counts of bars for which entries are refused, or losses remembered: the longer, the tighter.
 TIGHTER_WHEN_LONGER = frozenset({"lookback", "stop_for", "bars"})
 # 0 switches these off.

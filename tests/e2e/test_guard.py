@@ -48,3 +48,27 @@ def test_a_loss_of_a_fifth_is_closed_by_the_guard(
     assert [plan["state"] for plan in exits] == ["executed"]
     assert home.json("replay", run)["divergence"] is None
     home("audit", "verify")
+
+
+def test_under_halted_the_exit_is_a_plan_that_a_person_approves_once_resumed(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """The replay holds at the plan. Approved too early it stays; under REDUCING it closes the position."""
+    home = installation
+    (tmp_path / "hold.py").write_text(HOLD)
+    candidate = home.promote(tmp_path / "hold.py")
+    closes = [100.0] * 30 + [96.0, 91.0, 86.0, 79.0, 75.0] + [75.0] * 60
+    run = home.run(candidate, write_daily(tmp_path / "FALL.csv", closes), "10", "FALL")
+    until(lambda: home.json("run", "show", run)["fills"], what="the position")
+    home("halt", "--run", run, "--reason", "let me look")
+    (plan,) = until(lambda: home.items("plan", "list", "--state", "pending"), what="the guard's plan")
+    assert (plan["proposed_by"], plan["side"]) == ("system:risk", "sell")
+    assert any(row.startswith("HARD_STOP: its exit waits") for row in home.json("report")["alerts"])
+    assert "HALTED" in home("plan", "approve", plan["plan"], code=4)
+    assert home.json("plan", "show", plan["plan"])["state"] == "pending"
+    home("resume", run, "--reducing", "--reason", "close it")
+    assert home.json("plan", "approve", plan["plan"])["outcome"] == "working"
+    until(lambda: home.json("run", "show", run)["position"] == "0", what="a flat book")
+    home("run", "stop", run)
+    assert home.json("replay", run)["divergence"] is None
+    home("audit", "verify")

@@ -118,3 +118,46 @@ def test_a_split_halts_the_run_before_its_stop_can_fire(
     assert [fill["side"] for fill in home.items("fills") if fill["run"] == run] == ["buy"]
     assert home.json("replay", run)["divergence"] is None
     home("audit", "verify")
+
+
+def test_reducing_ends_entries_at_every_scope_and_is_resumed_into(
+    trading: tuple[Installation, str], tmp_path: Path
+) -> None:
+    home, candidate = trading
+    run = home.run(candidate, first_bars("GOOG-1d.csv", 2000, tmp_path / "GOOG.csv"), "60")
+
+    def shown(name: str) -> object:
+        return home.json("run", "show", run)[name]
+
+    until(lambda: shown("fills"), what="a fill")
+    told = home.json("halt", "--run", run, "--reducing", "--reason", "only out")
+    assert (told["state"], told["by"]) == ("REDUCING", "daemon")
+    until(lambda: shown("position") == "0" and shown("refused"), what="a closed position and a refused entry")
+    refused = home.items("decisions", "--run", run)[-1]
+    assert [one["code"] for one in refused["refusals"]] == ["REDUCING"]
+    assert set(refused["refusals"][0]) == {
+        "code", "control", "measured", "limit", "unit", "setting", "message"
+    }  # fmt: skip
+    fills = shown("fills")
+    assert home.json("halt", "--run", run, "--reason", "stop")["state"] == "HALTED"
+    assert home.json("run", "pause", run)["state"] == "HALTED"  # a laxer halt changes nothing
+    assert home.json("resume", run, "--reducing", "--reason", "looked at it")["state"] == "REDUCING"
+    assert [line["kind"] for line in home.lines("halt.resume", "halt.set")][-2:] == [
+        "halt.resume",
+        "halt.set",
+    ]
+    assert "HALT_STATE" in home("resume", run, "--reducing", "--reason", "again", code=4)
+    assert shown("halt") == "REDUCING" and shown("fills") == fills
+    home("resume", run, "--reason", "go on")
+    until(lambda: shown("fills") != fills, what="an entry after the resume")
+    home.stop()
+    told = home.json("halt", "--all", "--reducing", "--reason", "nobody is home")
+    assert (told["state"], told["by"]) == ("REDUCING", "latch")
+    assert home.json("status")["halt"] == "REDUCING"
+    home.start()
+    until(lambda: home.lines("halt.set")[-1]["data"]["scope"] == "all", what="the latch's line")
+    until(lambda: shown("position") == "0", what="a closed position")
+    home("run", "stop", run)
+    home("resume", "all", "--reason", "done")
+    assert home.json("replay", run)["divergence"] is None
+    home("audit", "verify")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from support.daily import write_daily
 from support.installation import Installation, until
 
 
@@ -38,3 +41,32 @@ def test_tighter_binds_when_saved_and_looser_when_signed(installation: Installat
     home("risk", "init", code=4)
     until(lambda: _in_force(home) == "10", what="the default limit")
     home("audit", "verify")
+
+
+def test_risk_show_tells_the_room_under_each_limit(installation: Installation, tmp_path: Path) -> None:
+    """90 bought at 100, then 45 more at a limit that is never met: 9 % held and 4.5 % promised of 25 %."""
+    home = installation
+    strategy = tmp_path / "hold.py"
+    strategy.write_text(
+        "from inalpha import Strategy\n\n\nclass Hold(Strategy):\n    def on_bar(self, bar):\n"
+        "        if bar.sequence == 1:\n            self.buy(90, reason='in')\n"
+        "        if bar.sequence == 3:\n            self.buy(45, limit=bar.close * 0.96, reason='more')\n"
+    )
+    candidate = home.promote(strategy)
+    run = home.run(candidate, write_daily(tmp_path / "FLAT.csv", [100.0] * 900), "10", "FLAT")
+    until(lambda: home.json("run", "show", run)["working"], what="the resting order")
+    shown = home.json("risk", "show")
+    found = {(row["setting"], row["scope"]): row for row in shown["headroom"]}
+    symbol = found["max_position.symbol_pct", "FLAT"]
+    assert (symbol["control"], symbol["limit"]) == ("P4", "25")
+    assert 13.3 < float(symbol["measured"]) < 13.4 and float(symbol["left"]) == 25 - float(symbol["measured"])
+    assert (found["max_open.orders", run]["measured"], found["max_open.orders", run]["left"]) == ("1", "4")
+    assert found["repeated_execution.entries", run]["limit"] == "20"
+    cash = found["cash", "account"]
+    assert (
+        cash["limit"] == "90991" and cash["measured"] == "4324.32"
+    )  # 9,000 and a fee of 9; 45 at 96, fee 4.32
+    assert found["daily_loss.pct", "account"]["limit"] == "2"
+    text = home("risk", "show")
+    assert "max_position.symbol_pct" in text and "room now" in text
+    assert set(shown["controls"]) >= {"allow_list", "instrument", "market_hours", "MarketHours"}

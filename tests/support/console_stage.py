@@ -180,7 +180,17 @@ def machine_story(stage: Stage, run: str) -> None:
         stage._journal(run, bar + 1, "bar", bar, entry, {"book": book})
     story.bar(run, BARS + 2, 1, lambda txn: story.refuse(txn, run, BARS + 2))
     refusals = json.dumps(
-        [{"code": "MAX_ORDER", "message": "the order is too large: 90 % of equity, 10 % allowed."}]
+        [
+            {
+                "code": "MAX_ORDER",
+                "control": "P3",
+                "measured": "90",
+                "limit": "10",
+                "unit": "% of equity",
+                "setting": "max_order.equity_pct",
+                "message": "the order is too large: 90 % of equity, 10 % allowed.",
+            }
+        ]
     )
     stage.detail(f"{run}:{BARS + 2}:0", "buy", "900", "double up", refusals)
 

@@ -108,8 +108,17 @@ class Forger:
         self.people = {"op:anna": ("op/anna", story.owner), "op:bob": ("op/bob", BOB)}
         self.agents = {"agent:claude": ("agent/claude", story.agent)}
 
-    def sign(self, events: Sequence[Event], nonces: dict[int, str] | None = None) -> list[bytes]:
-        """Entries with fresh keys, chain, gates and proposals; boot time is kept increasing."""
+    def sign(
+        self,
+        events: Sequence[Event],
+        nonces: dict[int, str] | None = None,
+        bases: dict[int, int] | None = None,
+    ) -> list[bytes]:
+        """Entries with fresh keys, chain, gates and proposals; boot time is kept increasing.
+
+        bases: by line, the size of the tree that its signer had seen; else all lines before it.
+        """
+        roots: list[bytes] = []
         origin = events[0].log
         log = Signer(origin, SigningKey(b"l" * 32))
         entries: list[bytes] = []
@@ -128,7 +137,9 @@ class Forger:
             mono = max(event.mono, mono + 1) if event.boot == boot and event.mono >= 0 else abs(event.mono)
             boot = event.boot
             made = replace(event, seq=seq, prev=prev, mono=mono, data=data)
-            made = self._notes(made, seq, merkle.fold(stack), (nonces or {}).get(seq))
+            roots.append(merkle.fold(stack))
+            base = (bases or {}).get(seq, seq)
+            made = self._notes(made, base, roots[base], (nonces or {}).get(seq))
             entry = sign_event(made, log)
             log = following
             leaf = merkle.leaf_hash(entry)

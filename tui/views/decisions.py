@@ -66,11 +66,22 @@ def decision_rows(book: Book, mark: int) -> list[TableRow]:
 
 
 def why_of(row: Row) -> str:
-    """The code of its end before the words: a refusal's sentence or the strategy's reason."""
+    """The code of its end before the words: a refusal's sentence with its figures, or the strategy's reason."""
     told = row["told"] or ""
-    if row["refusals"] or not row["code"]:
-        return str(told or row["code"] or "")
+    if not row["code"]:
+        return str(told)
     return f"{row['code']} {told}".rstrip()
+
+
+def refusal_words(refusal: Row) -> str:
+    """`MAX_ORDER P3 20 against 10 % of equity (max_order.equity_pct)`; its sentence where it has no figures."""
+    measured, limit = refusal.get("measured"), refusal.get("limit")
+    if measured is None or limit is None:
+        return plain(f"{refusal['code']} {refusal['control']}: {refusal['message']}")
+    where = f" ({refusal['setting']})" if refusal["setting"] else ""
+    return plain(
+        f"{refusal['code']} {refusal['control']} {measured} against {limit} {refusal['unit']}{where}"
+    )
 
 
 def headline(book: Book, session: Session, now_us: int, width: int) -> list[Line]:
@@ -132,8 +143,7 @@ def _end(row: Row) -> Line:
     outcome = word_of(row)
     _, role = OUTCOMES.get(outcome, ("", ""))
     if row["refusals"]:
-        first = row["refusals"][0]
-        return Line("REFUSED ", "bad").add(plain(str(first.get("message", first.get("code", "")))))
+        return Line(f"{outcome.upper()} ", "bad").add(refusal_words(row["refusals"][0]))
     line = Line(f"{outcome.upper()} ", role)
     if row["filled"] not in (None, "0"):
         part = (

@@ -14,6 +14,7 @@ from tui.charts import meter, spark
 from tui.line import Line
 from tui.rows import Cell, Column, TableRow
 from tui.text import MISSING, bar_moment, clock_text, digest, left, number, plain, price
+from tui.views.decisions import refusal_words
 
 BELL_S = 60
 COLUMNS = (
@@ -129,6 +130,7 @@ def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | 
         lines.append(_moves(figures))
     else:
         lines += map(_came_of, card.card.orders)
+        lines += [Line("refused ", "bad").add(refusal_words(refusal)) for refusal in card.card.refusals]
     lines += [Line(), *_why(card, now_us, width)]
     if is_open:
         lines += [*_data(card, figures, now_us), Line(), *_risk(card, figures, width)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from inalpha.audit import gate as notes
 from inalpha.audit.canonical import digest, encode
 from inalpha.audit.event import Event
 from inalpha.audit.fold.base import Violation, account_of, only, require, row, take_number
@@ -199,7 +200,12 @@ def halt_set(conn: sqlite3.Connection, event: Event) -> None:
 
 
 def halt_resume(conn: sqlite3.Connection, event: Event) -> None:
+    """To ACTIVE, by a person who saw the halt: one that was set after the note's base voids it."""
     data = event.data
+    standing = row(conn, "SELECT seq FROM halt WHERE scope_key = ? AND state != 'ACTIVE'", _scope_key(event))
+    if standing is not None and event.gate is not None:
+        seen = notes.parse(event.gate, notes.GATE_HEADER).base_size or 0
+        require(standing[0] < seen, "I9", f"the halt of line {standing[0]} is newer than the resuming note")
     cursor = conn.execute(
         "UPDATE halt SET state = 'ACTIVE', seq = ?, ts = ?, actor = ?, reason_commit = ?"
         " WHERE scope_key = ? AND state != 'ACTIVE'",

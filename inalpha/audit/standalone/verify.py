@@ -980,6 +980,7 @@ class Books:
         self.ended: Counter[str] = Counter()
         self.tokens: set[bytes] = set()
         self.halts: dict[str, str] = {}
+        self.halted_at: dict[str, int] = {}
         self.opt_outs: dict[
             tuple[str | None, str | None], int
         ] = {}  # by rule and run, the last line's expiry
@@ -1270,11 +1271,17 @@ class Books:
     def halt_set(self, line: Line, data: dict[str, Any]) -> None:
         """A laxer halt than the standing one changes nothing."""
         scope = halt_scope(data)
-        self.halts[scope] = max(self.halts.get(scope, "ACTIVE"), data["state"], key=SEVERITY.index)
+        standing = self.halts.get(scope, "ACTIVE")
+        if SEVERITY.index(data["state"]) >= SEVERITY.index(standing):
+            self.halts[scope], self.halted_at[scope] = data["state"], line.seq
 
     def halt_resume(self, line: Line, data: dict[str, Any]) -> None:
+        """To ACTIVE, by a person who saw the halt: one that was set after the note's base voids it."""
         scope = halt_scope(data)
         require(self.halts.get(scope, "ACTIVE") != "ACTIVE", "I15", "nothing is halted there")
+        seen = Gate(line.gate, GATE).base_size if line.gate is not None else 0
+        at = self.halted_at[scope]
+        require(at < seen, "I9", f"the halt of line {at} is newer than the resuming note")
         self.halts[scope] = "ACTIVE"
 
     def halt_of(self, account: str, run: str | None) -> str:

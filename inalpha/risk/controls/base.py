@@ -1,4 +1,4 @@
-"""What the controls share: integer percentages, the account's equity, reference prices."""
+"""What the controls share: integer percentages, figures that show why, the account's equity, reference prices."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from decimal import Decimal
 from inalpha.model.money import E8, multiply_e8, text_from_e8
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView
+
+_PLACES = 2  # as many as a person wants to read
+_MOST_PLACES = 18
 
 
 class NoData(Exception):
@@ -18,10 +21,34 @@ def scaled(value: Decimal) -> int:
     return int(value * E8)
 
 
-def percent_text(numerator: int, denominator: int) -> str:
-    """100 * numerator / denominator as a decimal string of two places, rounded away from passing."""
-    hundredths = -(-abs(numerator) * 10_000 // denominator)
-    return text_from_e8(hundredths * E8 // 100)
+def limit_text(value: Decimal) -> str:
+    """A setting as the limit that binds: the decimal string of `scaled`, without an exponent."""
+    return text_from_e8(scaled(value))
+
+
+def figure(numerator: int, denominator: int, limit: str = "", *, below: bool = False) -> str:
+    """numerator / denominator (> 0) as a decimal string that never prints like a limit that it is not.
+
+    Two places, rounded away from passing: up, or down where a limit is a minimum (below). Where two places would hide
+    that it missed the limit by little, as many as it takes: `10.0000001 > 10`, not `10.01 > 10` and never `10 > 10`.
+    """
+    exact = Decimal(limit) if limit else None
+    for places in range(_PLACES, _MOST_PLACES + 1):
+        floor, rest = divmod(numerator * 10**places, denominator)
+        if exact is not None and rest and Decimal(floor + (1 if below else 0)).scaleb(-places) == exact:
+            continue
+        return _plain(Decimal(floor + (1 if rest and not below else 0)).scaleb(-places))
+    return _plain(Decimal(floor + (0 if below else 1)).scaleb(-places))
+
+
+def _plain(value: Decimal) -> str:
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def percent_text(numerator: int, denominator: int, limit: str = "") -> str:
+    """100 * |numerator| / denominator by the same rule."""
+    return figure(100 * abs(numerator), denominator, limit)
 
 
 def equity_e8(view: RunView) -> int:

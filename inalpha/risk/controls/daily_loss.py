@@ -5,7 +5,7 @@ from __future__ import annotations
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage
-from inalpha.risk.controls.base import NoData, equity_e8, percent_text, refusal, scaled
+from inalpha.risk.controls.base import NoData, equity_e8, limit_text, percent_text, refusal, scaled
 from inalpha.risk.settings import DailyLoss
 
 
@@ -22,7 +22,6 @@ def check(order: OrderRequest, view: RunView, settings: DailyLoss, stage: Stage)
     equity = equity_e8(view)
     if not is_tripped(equity, start, settings):
         return None
-    measured = percent_text(start - equity, start)
-    return refusal(
-        "T1", "daily_loss", "pct", measured, str(settings.pct), "% of the day's start", "daily loss"
-    )
+    limit = limit_text(settings.pct)
+    measured = percent_text(start - equity, start, limit)
+    return refusal("T1", "daily_loss", "pct", measured, limit, "% of the day's start", "daily loss")

@@ -23,7 +23,7 @@ def check(order: OrderRequest, view: RunView, settings: Direction, stage: Stage)
         return Refusal(
             "DIRECTION",
             "P11",
-            None,
+            view.symbol,
             None,
             "symbol",
             "direction.restricted",

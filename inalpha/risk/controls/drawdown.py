@@ -5,7 +5,7 @@ from __future__ import annotations
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage
-from inalpha.risk.controls.base import NoData, equity_e8, percent_text, refusal, scaled
+from inalpha.risk.controls.base import NoData, equity_e8, limit_text, percent_text, refusal, scaled
 from inalpha.risk.settings import Drawdown
 
 
@@ -22,7 +22,6 @@ def check(order: OrderRequest, view: RunView, settings: Drawdown, stage: Stage) 
     equity = equity_e8(view)
     if not is_tripped(equity, mark, settings):
         return None
-    measured = percent_text(mark - equity, mark)
-    return refusal(
-        "T2", "drawdown", "pct", measured, str(settings.pct), "% under the high-water mark", "drawdown"
-    )
+    limit = limit_text(settings.pct)
+    measured = percent_text(mark - equity, mark, limit)
+    return refusal("T2", "drawdown", "pct", measured, limit, "% under the high-water mark", "drawdown")

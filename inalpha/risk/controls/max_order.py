@@ -7,6 +7,7 @@ from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage
 from inalpha.risk.controls.base import (
     equity_e8,
+    limit_text,
     notional_e8,
     percent_text,
     reference_ticks,
@@ -21,11 +22,10 @@ def check(order: OrderRequest, view: RunView, settings: MaxOrder, stage: Stage) 
     notional = notional_e8(reference_ticks(order, view.bar.close_ticks), order.quantity_lots, view)
     equity = equity_e8(view)
     if notional * 100 * E8 > scaled(settings.equity_pct) * equity:
-        measured = percent_text(notional, equity)
+        limit = limit_text(settings.equity_pct)
+        measured = percent_text(notional, equity, limit)
         text = "the order is too large"
-        return refusal(
-            "P3", "max_order", "equity_pct", measured, str(settings.equity_pct), "% of equity", text
-        )
+        return refusal("P3", "max_order", "equity_pct", measured, limit, "% of equity", text)
     cap = scaled(settings.notional)
     if cap and notional > cap:
         return refusal(

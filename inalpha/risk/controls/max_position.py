@@ -7,6 +7,7 @@ from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage
 from inalpha.risk.controls.base import (
     equity_e8,
+    limit_text,
     notional_e8,
     percent_text,
     reference_ticks,
@@ -40,14 +41,8 @@ def check(order: OrderRequest, view: RunView, settings: MaxPosition, stage: Stag
         ("net_pct", net, settings.net_pct),
     ):
         if value * 100 * E8 > scaled(limit) * equity:
-            measured = percent_text(value, equity)
-            return refusal(
-                "P4",
-                "max_position",
-                key,
-                measured,
-                str(limit),
-                "% of equity",
-                "the position would be too large",
-            )
+            told = limit_text(limit)
+            measured = percent_text(value, equity, told)
+            text = "the position would be too large"
+            return refusal("P4", "max_position", key, measured, told, "% of equity", text)
     return None

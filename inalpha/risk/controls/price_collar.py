@@ -5,7 +5,7 @@ from __future__ import annotations
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage
-from inalpha.risk.controls.base import percent_text, refusal, scaled
+from inalpha.risk.controls.base import limit_text, percent_text, refusal, scaled
 from inalpha.risk.settings import PriceCollar
 
 
@@ -20,7 +20,8 @@ def check(order: OrderRequest, view: RunView, settings: PriceCollar, stage: Stag
     for price in prices:
         distance = abs(price - reference)
         if distance * 100 * E8 > limit * reference:
-            measured = percent_text(distance, reference)
+            told = limit_text(settings.pct)
+            measured = percent_text(distance, reference, told)
             text = "the price is too far from the last close"
-            return refusal("P1", "price_collar", "pct", measured, str(settings.pct), "% of last close", text)
+            return refusal("P1", "price_collar", "pct", measured, told, "% of last close", text)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage
-from inalpha.risk.controls.base import percent_text, refusal, scaled
+from inalpha.risk.controls.base import limit_text, percent_text, refusal, scaled
 from inalpha.risk.settings import PriceDrift
 
 
@@ -15,7 +15,8 @@ def check(order: OrderRequest, view: RunView, settings: PriceDrift, stage: Stage
         return None
     distance = abs(view.bar.close_ticks - view.plan_close_ticks)
     if distance * 10_000 * E8 > scaled(settings.bps) * view.plan_close_ticks:
-        measured = percent_text(distance * 100, view.plan_close_ticks)
+        limit = limit_text(settings.bps)
+        measured = percent_text(distance * 100, view.plan_close_ticks, limit)
         text = "the price drifted since the plan was made"
-        return refusal("P2", "price_drift", "bps", measured, str(settings.bps), "bps", text)
+        return refusal("P2", "price_drift", "bps", measured, limit, "bps", text)
     return None

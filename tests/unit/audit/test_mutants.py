@@ -494,6 +494,26 @@ def test_every_resigned_mutant_is_named(honest: Events, forger: Forger) -> None:
     assert missed == []
 
 
+@pytest.mark.parametrize("state", ["HALTED", "KILLED"])
+def test_a_resume_signed_before_the_halt_that_it_lifts_is_named(
+    honest: Events, forger: Forger, state: str
+) -> None:
+    at = where(honest, "halt.resume")[0]
+    again = inserted(honest, at, halt(honest[at], state))
+    assert verdicts(forger.sign(again)) == (None, None)  # seen by whoever signed behind it
+    judge("I9", forger.sign(again, bases={at + 1: at}))
+
+
+def test_a_resume_into_reducing_leaves_entries_out_and_is_resumed_by_another(
+    honest: Events, forger: Forger
+) -> None:
+    at = where(honest, "halt.resume")[0]
+    reducing = inserted(honest, at + 1, halt(honest[at], "REDUCING"))
+    twice = inserted(reducing, at + 2, honest[at])
+    assert verdicts(forger.sign(twice)) == (None, None)
+    judge("I9", forger.sign(reducing))
+
+
 def test_used_nonce_is_refused(honest: Events, forger: Forger) -> None:
     gated = [at for at, event in enumerate(honest) if event.gate is not None and at]
     entries = forger.sign(honest, {gated[0]: "c" * 64, gated[-1]: "c" * 64})

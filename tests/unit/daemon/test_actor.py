@@ -68,7 +68,9 @@ def test_a_source_lost_five_times_is_a_block_until_a_fresh_bar(monkeypatch: pyte
             await actor.retries.back_off("FEED", "connection reset")
         assert (accounts.blocks, actor.retries.state(), told) == ({}, HaltState.ACTIVE, [])
         await actor.retries.back_off("FEED", "connection reset")
-        assert accounts.blocks == {"run-1": ("FEED_LOST",)} and actor.retries.state() is HaltState.REDUCING
+        (block,) = accounts.blocks["run-1"]
+        assert (block.code, block.measured, block.limit) == ("FEED_LOST", "5", "5")
+        assert actor.retries.state() is HaltState.REDUCING
         await actor.retries.back_off("FEED", "connection reset")
         assert told == ["disconnect run-1 FEED_LOST after 5 tries: connection reset"]
         await actor.retries.reconnected()

@@ -6,12 +6,14 @@ is covered after a rise of 220 %.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from support.bench import CONTEXT, Bench, Script, buy, make_spec, sell
 from support.risk import CASH
 
+from inalpha.kernel.replay import rebuild
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderType, Side
 from inalpha.model.risk import AccountContext
@@ -166,3 +168,44 @@ def test_a_caretaker_steps_an_ended_run_on_without_its_strategy() -> None:
     asked = len(made.runner.requests)
     made.feed(at(7_600), at(7_600))
     assert made.kernel.position_lots == 0 and len(made.runner.requests) == asked
+
+
+@pytest.mark.parametrize("resumed", [HaltState.ACTIVE, HaltState.REDUCING])
+def test_under_halted_the_guards_exit_waits_for_a_person_until_after_the_resume(resumed: HaltState) -> None:
+    made = trading({0: [buy("90")]})
+    made.feed(FLAT, FLAT)
+    made.context = replace(OWN, halt=HaltState.HALTED, halt_scope="run")
+    made.command("halt", state=HaltState.HALTED)
+    (told,) = made.feed(at(7_600)).decisions
+    assert (told.intent, told.outcome, told.refusals) == ("2:16", "pending", ())
+    assert made.feed(at(7_500)).decisions == ()  # one plan at a time
+    made.context = replace(OWN, halt=resumed)
+    made.command("resume" if resumed is HaltState.ACTIVE else "halt", state=resumed)
+    approved = made.command("approve", intent="2:16", actor="op:alice")
+    assert approved.accepted and not approved.refusals
+    made.feed(at(7_500))
+    assert made.prices()[-1] == (4, 7_500) and made.kernel.position_lots == 0
+    again = rebuild(
+        made.spec, RiskEngine(default_rules()), made.entries, guard=PositionGuard(default_rules())
+    )
+    assert again.head == made.kernel.head
+
+
+def test_after_a_resume_the_guard_takes_its_plan_back_and_exits_itself() -> None:
+    made = trading({0: [buy("90")]})
+    made.feed(FLAT, FLAT)
+    made.context = replace(OWN, halt=HaltState.HALTED, halt_scope="run")
+    made.feed(at(7_600))
+    made.context = OWN
+    (told,) = made.feed(at(7_600)).decisions
+    assert (told.intent, told.outcome) == ("3:16", "working")
+    assert [(end.intent, end.code) for end in made.ends] == [("0:0", ""), ("2:16", "HARD_STOP")]
+    made.feed(at(7_600))
+    assert made.kernel.position_lots == 0 and not made.kernel.orders
+
+
+def test_under_killed_the_guard_makes_no_plan() -> None:
+    made = trading({0: [buy("90")]})
+    made.feed(FLAT, FLAT)
+    made.context = replace(OWN, halt=HaltState.KILLED, halt_scope="run")
+    assert made.feed(at(7_600)).decisions == ()

@@ -35,7 +35,8 @@ def test_files_and_columns(tmp_path: Path) -> None:
     write_report(result(tmp_path), tmp_path)
     heads = {
         "fills.csv": "sequence,time,side,quantity,price,fee,order,reason",
-        "orders.csv": "order,time,side,type,quantity,limit,stop,tif,state,code,reason",
+        "orders.csv": "order,time,side,type,quantity,limit,stop,tif,state,code,reason,control,measured,control_limit,"
+        "unit,setting,message",
         "equity.csv": "time,cash,position,price,equity,drawdown",
     }
     for name, head in heads.items():

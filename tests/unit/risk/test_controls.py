@@ -10,7 +10,7 @@ from support.risk import DAY, NOW, make_bar, make_order, make_view
 
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest, OrderType, Side
-from inalpha.model.risk import FillTerms, Lock, RunView, Stage, WorkingOrder
+from inalpha.model.risk import Block, FillTerms, Lock, RunView, Stage, WorkingOrder
 from inalpha.model.states import HaltState
 from inalpha.risk.engine import RiskEngine
 from inalpha.risk.rules import default_rules, parse_rules
@@ -114,7 +114,7 @@ def test_a_lock_binds_from_its_start_until_before_its_end() -> None:
 
 
 def test_a_block_refuses_entries_and_lets_exits_run() -> None:
-    view = with_account(make_view(**LONG_50), blocks=("STALE_FEED",))
+    view = with_account(make_view(**LONG_50), blocks=(Block("STALE_FEED"),))
     assert codes(make_order(), view) == ["STALE_FEED"]
     assert codes(make_order(50, Side.SELL, reduce_only=True), view) == []
 
