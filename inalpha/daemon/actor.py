@@ -244,6 +244,13 @@ class RunActor:
         if state is HaltState.KILLED:
             await self.end("killed", KILLED_TEXT)
 
+    async def cut_off(self, state: HaltState) -> None:
+        """T7: the run's entries end and its exits stay, also while no runner can be loaded for it."""
+        async with self.lock:
+            if self.kernel is None:
+                self.kernel = await self._rebuild_alone()
+            await self.apply_halt(state)
+
     async def limits(self) -> None:
         """Come under the account's limits as the ledger now holds them."""
         async with self.lock:
