@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from inalpha.audit.notes import parse_vkey
 from inalpha.audit.schema import check_object
 from inalpha.daemon import evaluation, gated, plans
+from inalpha.daemon.alertwatch import acknowledge
 from inalpha.daemon.call import Body, Call
 from inalpha.daemon.claims import author
 from inalpha.daemon.witnessing import record
@@ -350,6 +351,7 @@ COMMANDS: dict[str, Handler] = {
     "plan.reject": plans.reject,
     "halt": set_halt,
     "halt.resume": resume,
+    "alert.ack": acknowledge,
     "key.enrol": enrol_key,
     "key.revoke": revoke_key,
     "limits.set": loosen_limits,

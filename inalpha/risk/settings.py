@@ -152,6 +152,12 @@ class RunnerLimits(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     memory_mib: Annotated[int, msgspec.Meta(ge=64, le=512)] = 128
 
 
+class Monitoring(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """T8: seconds of host time after which an alert that nobody acknowledged is told once more, louder."""
+
+    escalate_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+
+
 class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every control's section, in the order in which refusals answer."""
 
@@ -175,6 +181,7 @@ class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     MarketHours: MarketHoursLock = MarketHoursLock()
     position_guard: PositionGuard = PositionGuard()
     runner_limits: RunnerLimits = RunnerLimits()
+    monitoring: Monitoring = Monitoring()
 
 
 class AccountSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
