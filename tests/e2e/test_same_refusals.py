@@ -14,7 +14,8 @@ from inalpha.market.timeframes import parse_timeframe
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.instrument import Instrument
 
-# In turn, an entry at the close of the week among them: an entry that passes, a small one, one by a fraction of a lot, one that is too large, and the way out.
+# In turn: an entry that passes (one of them at the close of the week), a small one, one by a fraction of a lot, one
+# that is too large, and the way out.
 ASKS = """from inalpha import Strategy
 
 
