@@ -73,7 +73,7 @@ class Duplicate(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class AllowList(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """P10: what may be traded, [] for what the mandate names. venues: file, replay, sim; candidates: cand-… or SHA-256."""
+    """P10: what may be traded, [] as the mandate names. venues: file, replay, sim; candidates: cand-… or SHA-256."""
 
     symbols: tuple[str, ...] = ()
     venues: tuple[str, ...] = ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -64,4 +66,48 @@ def test_a_source_that_is_ahead_blocks_entries_until_it_is_not(
     assert alert["count"] == 1 and alert["scope"] == run
     assert home.json("replay", run)["divergence"] is None
     home("parity", run)
+    home("audit", "verify")
+
+
+def row(minute: int) -> str:
+    when = datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{when},100,101,99,100,1000\n"
+
+
+def test_a_silent_file_blocks_entries_until_its_next_bar(installation: Installation, tmp_path: Path) -> None:
+    """A growing file of an hour ago is stale at once; its next bar ends that. A bar of the future is a wrong clock."""
+    home, bars = installation, tmp_path / "LIVE.csv"
+    (tmp_path / "eager.py").write_text(EAGER)
+    candidate = home.promote(tmp_path / "eager.py")
+    hour_ago = int(time.time()) // 60 - 60
+    bars.write_text("time,open,high,low,close,volume\n" + row(hour_ago - 1))
+    run = home.json(
+        "run", "start", candidate, "--symbol", "LIVE", "--timeframe", "1m", "--allocation", "100000",
+        "--feed", f"file:{bars}",
+    )["run"]  # fmt: skip
+
+    def append(minute: int) -> None:
+        with bars.open("a") as file:
+            file.write(row(minute))
+
+    def kinds() -> dict[str, int]:
+        return {item["kind"]: item["count"] for item in home.items("alerts")}
+
+    def codes(at: int) -> list[set[str]]:
+        items = home.items("decisions", "--run", run)
+        return [{one["code"] for one in item["refusals"]} for item in items][at:]
+
+    append(hour_ago)
+    append(hour_ago + 1)
+    until(lambda: len(codes(0)) == 2, what="two decisions on old bars")
+    assert codes(1) == [{"STALE_FEED"}]
+    assert kinds()["stale_feed"] == 1
+    append(int(time.time()) // 60 - 1)  # the last full minute: it closed less than a minute ago
+    until(lambda: len(codes(0)) == 3, what="a decision on a fresh bar")
+    assert "STALE_FEED" not in codes(2)[0]
+    append(int(time.time()) // 60 + 3)
+    until(lambda: "clock_skew" in kinds(), what="the wrong clock")
+    assert kinds()["stale_feed"] == 1
+    home("run", "stop", run)
+    assert home.json("replay", run)["divergence"] is None
     home("audit", "verify")
