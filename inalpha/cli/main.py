@@ -43,6 +43,7 @@ VERBS: dict[str, str] = {
     "halt": "safety",
     "resume": "safety",
     "risk": "safety",
+    "alerts": "alerts",
     "operator": "keys",
     "agent": "keys",
     "host": "hosts",

@@ -34,6 +34,7 @@ _COMMANDS = {
     "halt": "halt",
     "resume": "halt.resume",
     "risk apply": "limits.set",
+    "alerts ack": "alert.ack",
     "operator add": "key.enrol",
     "host add": "key.enrol",
     "host revoke": "key.revoke",

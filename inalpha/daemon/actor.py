@@ -18,6 +18,7 @@ from inalpha.daemon.claims import author
 from inalpha.daemon.intake import Intake
 from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.outbox import Notice
+from inalpha.daemon.reconciling import Parked, differs, park, unpark
 from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
 from inalpha.daemon.retries import FEED, Retries
 from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open, plan_ttl_us
@@ -27,7 +28,7 @@ from inalpha.kernel.gateway import gateway_for
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, CommandResult, JournalEntry, StepResult
 from inalpha.kernel.replay import Divergence, rebuild
-from inalpha.kernel.trades import GUARD_N
+from inalpha.kernel.trades import GUARD_N, intent_number
 from inalpha.ledger.readers import read_salted
 from inalpha.ledger.txn import Txn
 from inalpha.model.bar import Bar
@@ -86,6 +87,8 @@ class RunActor:
         self._limits_sha256 = plan.rules.sha256
         self._after_open_ns: int | None = None
         self._held = False
+        self._parked = False
+        self._resumed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -162,6 +165,7 @@ class RunActor:
             if self.closed:
                 self.kernel = None
         self.go.set()
+        self._resumed.set()
         if not was_live:
             if self.closed:
                 self.office.log("run_closed", "info", self.run, reason=reason)
@@ -233,9 +237,18 @@ class RunActor:
             await self.apply_halt(strictest(state, self.retries.state()))
         finally:
             self.lock.release()
+        if state.severity < HaltState.HALTED.severity:
+            self._resumed.set()
         self._refresh_hold()
         if state is HaltState.KILLED:
             await self.end("killed", KILLED_TEXT)
+
+    async def cut_off(self, state: HaltState) -> None:
+        """T7: the run's entries end and its exits stay, also while no runner can be loaded for it."""
+        async with self.lock:
+            if self.kernel is None:
+                self.kernel = await self._rebuild_alone()
+            await self.apply_halt(state)
 
     async def limits(self) -> None:
         """Come under the account's limits as the ledger now holds them."""
@@ -348,6 +361,8 @@ class RunActor:
                 await self.intake.trade(self._after_open_ns)
             except StepVoided:
                 pass
+            except Parked:
+                await self._wait_for_resume()
             except RunnerEnded as error:
                 if error.becomes is RunBecomes.REBUILT:
                     await self.office.note_restart(self.run, error.code, error.message)
@@ -368,6 +383,33 @@ class RunActor:
                 self.office.log("run_error", "error", self.run, error=text, trace=traceback.format_exc())
                 await self.end("internal", text)
             self.kernel = None
+
+    async def _wait_for_resume(self) -> None:
+        """C1: nothing of the run moves until a person has resumed it; then both hands reckon again."""
+        self.kernel, self._parked = None, True
+        self.office.log("run_parked", "error", self.run, text="its book is not the sum of its fills")
+        await self.office.unload_runner(self.run, kill=False)
+        self._resumed.clear()
+        if self.office.accounts.halt_of(self.account, self.run).severity >= HaltState.HALTED.severity:
+            await self._resumed.wait()
+
+    async def _reconcile(self) -> None:
+        """C1 at a start: the caller holds the lock. Raises Parked."""
+        kernel = self.kernel
+        assert kernel is not None
+
+        def job(txn: Txn) -> bool:
+            why = differs(txn, kernel)
+            if why is not None:
+                park(txn, self, kernel, why)
+            elif self._parked:
+                unpark(txn, self.run)
+            return why is not None
+
+        differ = await self.office.write(job, ("run", [self.run]))
+        self._parked = differ
+        if differ:
+            raise Parked
 
     async def _prepare(self) -> None:
         """A runner, and the kernel as the journal leaves it: recovery is replay from the first bar."""
@@ -393,6 +435,7 @@ class RunActor:
                 office.log("run_resumed", run=self.run, bars=self.kernel.bars)
             else:
                 self.kernel = await self._begin_journal()
+            await self._reconcile()
             await self._apply_limits()
             await self.apply_halt(self.retries.state())
         self._refresh_hold()
@@ -444,8 +487,12 @@ class RunActor:
         await self.office.write(job)
 
     def _refresh_hold(self) -> None:
-        """A replay holds while a plan of its run awaits a person, or while one is being made."""
-        if self._held or (self.kernel is not None and self.kernel.pending):
+        """A replay holds while a plan of its run awaits a person, or while one is being made.
+
+        Not for the guard's own under HALTED: bars are fed then, and it keeps until the resume.
+        """
+        plans = self.kernel.pending.values() if self.kernel is not None else ()
+        if self._held or any(intent_number(plan.request.intent) != GUARD_N for plan in plans):
             self.go.clear()
         else:
             self.go.set()
@@ -522,6 +569,8 @@ class RunActor:
             self.reasons.learn(fresh)
             self.kernel = kernel
         self._refresh_hold()
+        if self._parked:
+            raise Parked
         for text in result.logs:
             self.office.log("strategy_log", run=self.run, text=text)
         if failure is not None:
@@ -576,6 +625,8 @@ class RunActor:
             raise StepVoided  # another run's exit took the cash meanwhile; the bar is begun again
         write_step(txn, self.plan.facts, result)
         self._tell_guard(txn, result)
+        why = differs(txn, kernel)
+        self._parked = why is not None
         if result.fills and result.cash_e8 < 0:
             text = f"the book stands at {text_from_e8(result.cash_e8)}: an exit filled beyond its cash"
             self.office.alert(txn, "book_negative", self.run, text)
@@ -586,4 +637,6 @@ class RunActor:
         self.office.trip(txn, self.account, None, trips)
         self.office.trip(txn, None, self.run, result.trips)
         self.office.note_locks(txn, self.account, locks)
+        if why is not None:
+            park(txn, self, kernel, why)
         return result

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from inalpha.audit.notes import parse_vkey
 from inalpha.audit.schema import check_object
 from inalpha.daemon import evaluation, gated, plans
+from inalpha.daemon.alertwatch import acknowledge
 from inalpha.daemon.call import Body, Call
 from inalpha.daemon.claims import author
 from inalpha.daemon.witnessing import record
@@ -25,7 +26,7 @@ from inalpha.market.feedspec import FeedSpec
 from inalpha.model.errors import EXIT_CONFIG, ConfigError, Refused
 from inalpha.model.states import HaltState
 from inalpha.risk.rules import Rules, load_rules, loosens
-from inalpha.risk.settings import Controls
+from inalpha.risk.settings import ALWAYS_ON, Controls
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
@@ -299,7 +300,7 @@ async def opt_out(office: Office, call: Call) -> Body:
 
     def job(txn: Txn) -> Body:
         live = [run for run, actor in office.actors.items() if not actor.ended]
-        known = Controls.__struct_fields__
+        known = [name for name in Controls.__struct_fields__ if name not in ALWAYS_ON]
         held = waivers.in_force(txn.conn, run, txn.now_us)
         waivers.check_opt_out(
             data, held, controls=known, next_run=txn.next_id("run"), live=live, now_us=txn.now_us
@@ -351,6 +352,7 @@ COMMANDS: dict[str, Handler] = {
     "plan.reject": plans.reject,
     "halt": set_halt,
     "halt.resume": resume,
+    "alert.ack": acknowledge,
     "key.enrol": enrol_key,
     "key.revoke": revoke_key,
     "limits.set": loosen_limits,

@@ -19,6 +19,7 @@ from inalpha.bus.external import External
 from inalpha.bus.selftest import run_self_test
 from inalpha.bus.start import Broker, start_broker
 from inalpha.daemon import blocks, presence
+from inalpha.daemon.alertwatch import watch_alerts
 from inalpha.daemon.backupwatch import watch_backups
 from inalpha.daemon.clockwatch import watch_clock
 from inalpha.daemon.commands import refresh_limits
@@ -135,6 +136,7 @@ class Supervisor:
                 watch_witnesses(self.office),
                 watch_disk(self.office),
                 watch_feeds(self.office),
+                watch_alerts(self.office),
                 watch_backups(self.office),
             )
             tasks = [asyncio.create_task(work) for work in watches]

@@ -18,7 +18,7 @@ from inalpha.daemon.logs import Log
 from inalpha.daemon.outbox import LINES, Notice, Outbox
 from inalpha.daemon.record import DAEMON, RISK, RunFacts
 from inalpha.daemon.refusals import Refusals
-from inalpha.daemon.runplan import RunPlan, plan_ttl_us
+from inalpha.daemon.runplan import RunPlan, not_as_signed, plan_ttl_us
 from inalpha.execution import waivers
 from inalpha.execution.waivers import Waiver
 from inalpha.kernel.records import JournalEntry
@@ -147,13 +147,15 @@ class Office:
             data_sha256=feed.data_sha256,
             mandate_sha256=row[1],
             rules_sha256=mandate["limits_sha256"],
+            venue=feed.kind,
             **self.config.fills.members(self.config.account),
         )
         parked = ""
         header = txn.conn.execute("SELECT input FROM journal WHERE run = ? AND n = 0", (run,)).fetchone()
         if header is not None:  # fees and the like are those of the run's start, whatever the file says now
             try:
-                spec = RunSpec.from_header(header[0])
+                signed, spec = spec, RunSpec.from_header(header[0])
+                parked = not_as_signed(signed, spec)
             except OtherKernel as error:
                 parked = f"{error.message} {error.fix}"
             except (ValueError, KeyError, TypeError) as error:

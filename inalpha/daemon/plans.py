@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from inalpha.daemon.call import Body, Call
@@ -136,7 +136,12 @@ async def create(office: Office, call: Call) -> Body:
             write_risk(txn, plan, actor.plan.facts.rules_sha256, None, text_from_e8(worth))
         else:
             refusal = _reject_by_risk(txn, actor, plan, result)
-            body.update(outcome="rejected", code=refusal.code, message=refusal.message)
+            body.update(
+                outcome="rejected",
+                code=refusal.code,
+                message=refusal.message,
+                refusals=_told(result, refusal),
+            )
         call.seal(txn, body)
         return result
 
@@ -146,7 +151,10 @@ async def create(office: Office, call: Call) -> Body:
         if is_held:
             actor.release()
     if body["outcome"] == "rejected":
-        raise Refused(body["code"], f"{body['plan']} was refused: {body['message']}", "Nothing was ordered.")
+        raise Refused(
+            body["code"], f"{body['plan']} was refused: {body['message']}", "Nothing was ordered.",
+            detail={"refusals": body["refusals"]},
+        )  # fmt: skip
     return body
 
 
@@ -200,15 +208,29 @@ async def approve(office: Office, call: Call) -> Body:
             body.update(plan=plan, outcome="working", order=order, approved_by=principal)
         else:
             refusal = _reject_by_risk(txn, actor, plan, result)
-            body.update(plan=plan, outcome="rejected", code=refusal.code, message=refusal.message)
+            body.update(
+                plan=plan,
+                outcome="rejected",
+                code=refusal.code,
+                message=refusal.message,
+                refusals=_told(result, refusal),
+            )
         call.seal(txn, body)
         _require_no_newer_halt(office.halt_at_commit(txn, actor.account, actor.run), actor, context)
         return result
 
     await actor.command(make, ("plan", [plan]))
     if body["outcome"] == "rejected":
-        raise Refused(body["code"], f"{plan} was refused by risk: {body['message']}", "Nothing was ordered.")
+        raise Refused(
+            body["code"], f"{plan} was refused by risk: {body['message']}", "Nothing was ordered.",
+            detail={"refusals": body["refusals"]},
+        )  # fmt: skip
     return body
+
+
+def _told(result: CommandResult, first: Refusal) -> list[dict[str, Any]]:
+    """Every refusal of a plan, as the reply and the error of its verb hold them."""
+    return [asdict(refusal) for refusal in result.refusals or (first,)]
 
 
 def _reject_by_risk(txn: Txn, actor: RunActor, plan: str, result: CommandResult) -> Refusal:

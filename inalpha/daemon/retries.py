@@ -47,6 +47,7 @@ class Retries:
                 txn, "disconnect", actor.run, f"{block} after {STREAK} tries: {text}"
             )
         )
+        await actor.cut_off(self.state())
 
     async def reconnected(self) -> None:
         """A fresh bar: the block is over."""

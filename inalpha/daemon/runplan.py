@@ -50,6 +50,20 @@ def plan_ttl_us(rules: Rules, spec: RunSpec) -> int:
     return seconds * 10**6
 
 
+def not_as_signed(signed: RunSpec, journal: RunSpec) -> str:
+    """P10: how a run's journal departs from the mandate that a person signed; "" where it does not.
+
+    Symbol, venue, timeframe, candidate and limits: a journal of anything else is not gone on with.
+    """
+    for name in ("symbol", "venue", "timeframe", "strategy_sha256", "mandate_sha256", "rules_sha256"):
+        said, was = getattr(signed, name), getattr(journal, name)
+        if said != was:
+            return f"ALLOW_LIST: its journal names the {name} {was}, its mandate was signed for {said}."
+    if journal.instrument.symbol != journal.symbol:
+        return f"ALLOW_LIST: its journal trades {journal.instrument.symbol} under the name {journal.symbol}."
+    return ""
+
+
 def last_warm_open(entries: list[JournalEntry]) -> int | None:
     """Open time of the last warm-up bar: a run that saw none of its own bars yet goes on behind it."""
     for entry in entries:

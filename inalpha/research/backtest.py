@@ -18,6 +18,7 @@ from inalpha.model.order import OrderState
 from inalpha.model.risk import Refusal, RiskCheck
 from inalpha.research.account import AccountSource, OwnAccount
 from inalpha.research.outcomes import reasons, without_fills
+from inalpha.risk.reconcile import FillFold, mismatch
 
 Progress = Callable[[int, int], None]
 _PROGRESS_EVERY = 1000
@@ -97,7 +98,7 @@ def run_backtest(
     if journal is None and lines is None:
         lines = _forget
     kernel = Kernel(spec, risk, gateway_for(spec.approval), journal=journal, lines=lines, guard=guard)
-    total = len(bars)
+    total, fold = len(bars), FillFold(spec.opening_cash_e8)
     try:
         for bar in bars:
             if kernel.last_bar is not None:
@@ -109,6 +110,10 @@ def run_backtest(
             source.begin(kernel)
             step = kernel.finish(None if request is None else runner.step(request), source.context())
             _take(result, step)
+            if step.fills:
+                result.error = _reconcile(fold, step, spec)
+                if result.error:
+                    break
             command = source.mark(kernel, step)
             if command is not None:
                 _take_ends(result, kernel.command(command, source.context()).ended)
@@ -129,6 +134,14 @@ def run_backtest(
     if progress is not None:
         progress(total, total)
     return result
+
+
+def _reconcile(fold: FillFold, step: StepResult, spec: RunSpec) -> str:
+    """C1: the book against the sum of its fills; what differs, or "". A book beyond belief ends the run."""
+    instrument = spec.instrument
+    fold.take(instrument, ((f.side, f.quantity_lots, f.price_ticks, f.fee_e8) for f in step.fills))
+    why = mismatch(step.position_lots, step.cash_e8, fold, instrument)
+    return "" if why is None else f"{why.code}: {why.message}"
 
 
 def _forget(lines: bytes) -> None:

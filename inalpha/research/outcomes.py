@@ -48,6 +48,15 @@ _CODES: dict[str, tuple[str, str]] = {
         "Order less, such as self.quantity(percent=90).",
     ),
     "IOC_UNFILLED": ("the price was not met at once", ""),
+    "REDUCING": (
+        "a trigger of the rules let nothing be entered any more, as the notes say; a paper run would wait there for a"
+        " person's resume",
+        "Mend what set it off.",
+    ),
+    "HALTED": (
+        "the run was halted, as the notes say; a paper run would wait there for a person's resume",
+        "Look at the bar that did it.",
+    ),
     "PRICE_COLLAR": (
         "the price of the fill was further from the last close than controls.price_collar allows an entry",
         "Enter by a limit, or take the gap as an answer.",
@@ -159,7 +168,7 @@ def _explained(result: BacktestResult, ended: Ended) -> str:
     if ended.code == "BELOW_LOT":
         return f": {_below_lot(result)}"
     refusal = result.refusals.get(ended.code) if ended.state == "denied" else None
-    if refusal is not None:
+    if refusal is not None and refusal.control != "T6":  # nobody resumes a backtest
         # Figures of the first one: a strategy seldom meets one limit in two ways.
         return f": {refusal.message}{_smaller(refusal.setting, refusal.limit)}"
     if (ended.state, ended.code) == ("cancelled", "INSUFFICIENT_CASH"):

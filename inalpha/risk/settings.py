@@ -73,7 +73,7 @@ class Duplicate(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class AllowList(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """P10: what may be traded; an empty list allows what the mandate names. candidates: cand-… or a SHA-256."""
+    """P10: what may be traded, [] as the mandate names. venues: file, replay, sim; candidates: cand-… or SHA-256."""
 
     symbols: tuple[str, ...] = ()
     venues: tuple[str, ...] = ()
@@ -206,6 +206,12 @@ class RunnerLimits(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     memory_mib: Annotated[int, msgspec.Meta(ge=64, le=512)] = 128
 
 
+class Monitoring(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """T8: seconds of host time after which an alert that nobody acknowledged is told once more, louder."""
+
+    escalate_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+
+
 class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Every control's section, in the order in which refusals answer."""
 
@@ -235,6 +241,7 @@ class Controls(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     MarketHours: MarketHoursLock = MarketHoursLock()
     position_guard: PositionGuard = PositionGuard()
     runner_limits: RunnerLimits = RunnerLimits()
+    monitoring: Monitoring = Monitoring()
 
 
 class AccountSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

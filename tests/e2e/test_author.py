@@ -92,7 +92,11 @@ def test_a_backtest_without_a_fault_says_so_in_its_object(tmp_path: Path) -> Non
 def test_limits_that_deny_are_named_with_both_ways_on(tmp_path: Path) -> None:
     file, data = on_bar(tmp_path, "if self.position.is_flat: self.buy(200)"), bars(tmp_path)
     text = told(tmp_path, "backtest", file, "--bars", data)
-    assert "all 6 orders were denied MAX_ORDER: the order is too large: measured 20 % of equity" in text
+    assert "REDUCING from bar 4 on: reject_streak tripped: 5 orders refused in a row, it trips at 5" in text
+    assert (
+        "one of 6 orders was denied REDUCING: a trigger of the rules" in text and "inalpha resume" not in text
+    )
+    assert "5 of 6 orders were denied MAX_ORDER: the order is too large: measured 20 % of equity" in text
     assert "the limit is 10. Setting: controls.max_order.equity_pct." in text
     assert "self.quantity(percent=9)" in text and "--risk FILE" in text and "--no-risk" in text
     rules = tmp_path / "wide.toml"

@@ -62,7 +62,8 @@ def test_every_accident_is_on_record_and_the_run_goes_on(installation: Installat
     assert data["old_sha256"] in {step["bar_sha256"] for step in steps if step["bar"] == data["bar"]}
     assert f"{run} REVISION" in home("report")
     codes = {each["code"] for each in home.items("decisions", "--run", run) if each["code"]}
-    assert "STALE_BAR" in codes  # decided on bars that came hours after their close
+    codes |= {one["code"] for each in home.items("decisions", "--run", run) for one in each["refusals"]}
+    assert "STALE_FEED" in codes  # decided on bars that came hours after their close
     assert home.json("replay", run)["divergence"] is None
     assert home.json("parity", run)["unexplained"] == 0
     home("audit", "verify")

@@ -64,7 +64,9 @@ class HaltPanel(Panel[None]):
             Line("F10", "key")
             .add(" again = HALTED   ", "strong")
             .add("K", "key")
-            .add(" = KILLED, runners end too"),
+            .add(" = KILLED, runners end too   ")
+            .add("R", "key")
+            .add(" = REDUCING, exits run"),
             Line("Tab", "key")
             .add(f" scope: {name} ({place} of {len(scopes)})   ")
             .add("Esc", "key")
@@ -81,6 +83,8 @@ class HaltPanel(Panel[None]):
             self.tick()
         elif self.state is None and event.key == "K":
             self.halt(HaltState.KILLED)
+        elif self.state is None and event.key == "R":
+            self.halt(HaltState.REDUCING)
 
     def confirm(self) -> None:
         """F10 while this panel is open."""
@@ -126,7 +130,7 @@ class HaltPanel(Panel[None]):
             by = "the daemon answered" if answered else "LATCHED: the latch file binds without the daemon"
             if answered and found["by"] == "latch":
                 by += "; LATCHED before it was asked"
-            self.told = [Line(f"{state.value} {name}  ✓ {took}, {by}", "bad")]
+            self.told = [Line(f"{found['state']} {name}  ✓ {took}, {by}", "bad")]
             self.told += [Line(plain(text), "warn") for text in found["warnings"]]
             app.sent_note(f"{state.value} {name}, {by} {took}", "bad")
         app.store.ring()

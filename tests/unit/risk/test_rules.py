@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,14 @@ BAD = [
     ("schema = 1\nzoon = 'UTC'\n[controls.drawdown]\npct = 1", "zoon"),
     ("schema = 1\nzone = 'Mars/Base'\n[controls.drawdown]\npct = 1", "zone"),
     ("schema = 1\n[controls.order_rate]\nper_bar = true", "per_bar"),
+    ("schema = 1\n[controls.instrument]\nenabled = false", "controls.instrument"),
+    ("schema = 1\n[controls.instrument]\nmin_notional = -1", "instrument.min_notional"),
+    ("schema = 1\n[controls.allow_list]\nsymbols = 'GOOG'", "symbols"),
+    ("schema = 1\n[controls.market_hours]\nextended = 'yes'", "extended"),
+    ("schema = 1\n[controls.stale_data]\nmax_age_bars = 0.5", "stale_data.max_age_bars"),
+    ("schema = 1\n[controls.stale_data]\nmax_skew_s = nan", "stale_data.max_skew_s"),
+    ("schema = 1\n[controls.MarketHour]\nenabled = true", "MarketHours"),
+    ("schema = 1\n[controls.monitoring]\nescalate_s = 0", "escalate_s"),
     ("schema = 1\n[controls", "TOML"),
     ("schema = 1\n[controls.drawdown]\npct = 3\n[account.a.controls.drawdown]\npct = 5", "drawdown.pct"),
     ("schema = 1\n[controls.drawdown]\n[account.a.controls.drawdown]\nenabled = false", "drawdown.enabled"),
@@ -82,3 +92,40 @@ def test_loosening_is_named_and_tightening_is_not() -> None:
     assert is_loosening(looser, base) == "controls.max_order.equity_pct"
     assert is_loosening(tighter, base) is None
     assert is_loosening(base, tighter) == "controls.max_order.notional"
+
+
+@pytest.mark.parametrize(
+    ("tight", "loose", "named"),
+    [
+        ("allow_list.symbols = ['A']", "allow_list.symbols = ['A', 'B']", "allow_list.symbols"),
+        ("allow_list.venues = ['file']", "allow_list.venues = []", "allow_list.venues"),
+        ("instrument.min_notional = 10", "instrument.min_notional = 9", "instrument.min_notional"),
+        ("market_hours.extended = false", "market_hours.extended = true", "market_hours.extended"),
+        ("MarketHours.enabled = true", "MarketHours.enabled = false", "MarketHours.enabled"),
+        ("stale_data.max_skew_s = 1", "stale_data.max_skew_s = 2", "stale_data.max_skew_s"),
+        ("direction.restricted = ['A']", "direction.restricted = []", "direction.restricted"),
+    ],
+)
+def test_each_new_setting_knows_which_way_is_tighter(tight: str, loose: str, named: str) -> None:
+    small, large = (parse_rules(f"schema = 1\n[controls]\n{text}\n").controls for text in (tight, loose))
+    assert is_loosening(large, small) == f"controls.{named}"
+    assert is_loosening(small, large) is None
+    assert is_loosening(small, small) is None
+
+
+def test_rules_of_an_earlier_text_keep_the_digest_that_was_signed() -> None:
+    """A mandate signed before a section existed: its defaults hold, and its digest is still the mandate's."""
+    whole = json.loads(default_rules().canonical)
+    for name in ("allow_list", "instrument", "market_hours", "MarketHours", "monitoring"):
+        del whole["controls"][name]
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"))
+    found = rules_from_canonical(text)
+    assert found.controls == default_rules().controls
+    assert (found.canonical, found.sha256) == (text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def test_what_is_always_on_is_no_rule_to_start_on_and_needs_no_waiver() -> None:
+    names = [name for name in default_rules().controls.__struct_fields__ if name != "instrument"]
+    off = "\n".join(f"{name}.enabled = false" for name in names)
+    rules = parse_rules(f"schema = 1\n[controls]\n{off}\n")
+    assert rules.active == 0 and rules.disabled == names
