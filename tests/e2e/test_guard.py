@@ -57,11 +57,11 @@ def test_under_halted_the_exit_is_a_plan_that_a_person_approves_once_resumed(
     home = installation
     (tmp_path / "hold.py").write_text(HOLD)
     candidate = home.promote(tmp_path / "hold.py")
-    closes = [100.0] * 30 + [96.0, 91.0, 86.0, 79.0, 75.0] + [75.0] * 60
-    run = home.run(candidate, write_daily(tmp_path / "FALL.csv", closes), "10", "FALL")
+    closes = [100.0] * 400 + [96.0, 91.0, 86.0, 79.0, 75.0] + [75.0] * 60
+    run = home.run(candidate, write_daily(tmp_path / "FALL.csv", closes), "20", "FALL")
     until(lambda: home.json("run", "show", run)["fills"], what="the position")
     home("halt", "--run", run, "--reason", "let me look")
-    (plan,) = until(lambda: home.items("plan", "list", "--state", "pending"), what="the guard's plan")
+    (plan,) = until(lambda: home.items("plan", "list", "--state", "pending"), 60, "the guard's plan")
     assert (plan["proposed_by"], plan["side"]) == ("system:risk", "sell")
     assert any(row.startswith("HARD_STOP: its exit waits") for row in home.json("report")["alerts"])
     assert "HALTED" in home("plan", "approve", plan["plan"], code=4)

@@ -124,7 +124,7 @@ def test_reducing_ends_entries_at_every_scope_and_is_resumed_into(
     trading: tuple[Installation, str], tmp_path: Path
 ) -> None:
     home, candidate = trading
-    run = home.run(candidate, first_bars("GOOG-1d.csv", 2000, tmp_path / "GOOG.csv"), "60")
+    run = home.run(candidate, first_bars("GOOG-1d.csv", 2000, tmp_path / "GOOG.csv"), "10")
 
     def shown(name: str) -> object:
         return home.json("run", "show", run)[name]

@@ -43,7 +43,7 @@ def test_a_book_that_is_not_its_fills_parks_the_run(installation: Installation, 
     home.env["PYTHONPATH"] = str(tmp_path)
     home.start()
     candidate = home.promote(tmp_path / "hold.py")
-    run = home.run(candidate, write_daily(tmp_path / "FLAT.csv", [100.0] * 900), "20", "FLAT")
+    run = home.run(candidate, write_daily(tmp_path / "FLAT.csv", [100.0] * 900), "10", "FLAT")
 
     def shown(name: str) -> object:
         return home.json("run", "show", run)[name]

@@ -1,12 +1,11 @@
 """Every control just under, at and just over its limit, and without each input that it reads: one table.
 
-Printed as the surfaces print refusals by `python -m pytest tests/unit/risk/test_every_control.py -s -k table`.
+Printed as the surfaces print refusals by `python -m pytest tests/unit/risk/test_every_control.py -n0 -s -k table`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any
@@ -322,17 +321,17 @@ def test_a_figure_never_prints_like_a_limit_that_it_missed(
     assert figure(numerator, denominator, limit, below=below) == text
 
 
-Printed = Callable[[str], None]
-
-
-def test_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """What a person would read of each, printed for the record."""
-    with capsys.disabled():
-        for row in TABLE:
-            for place, case in (("under", row.under), ("at", row.at), ("over", row.over)):
-                found = refused(row, case) if case is not None else None
-                told = "-" if found is None else "pass" if not found else refusal_text(vars_of(found[0]))
-                print(f"{row.name:32} {place:6} {told}")  # noqa: T201
+def test_table_prints_what_a_person_reads_of_each(request: pytest.FixtureRequest) -> None:
+    """With -s, for the record."""
+    told = []
+    for row in TABLE:
+        for place, case in (("under", row.under), ("at", row.at), ("over", row.over)):
+            found = refused(row, case) if case is not None else None
+            text = "-" if found is None else "pass" if not found else refusal_text(vars_of(found[0]))
+            told.append(f"{row.name:32} {place:6} {text}")
+    assert len(told) == 3 * len(TABLE)
+    if request.config.getoption("capture") == "no":
+        print("\n".join(told))  # noqa: T201
 
 
 def vars_of(one: Refusal) -> dict[str, Any]:
