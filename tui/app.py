@@ -23,6 +23,7 @@ from tui.dialogs.base import Panel
 from tui.dialogs.forms import CommandPanel, FormPanel, UnlockPanel
 from tui.dialogs.halt import HaltPanel
 from tui.dialogs.sign import SignPanel
+from tui.keyboard import Keyboard
 from tui.link import Link, Sender
 from tui.screen import MainScreen
 from tui.session import Session
@@ -69,6 +70,7 @@ class ConsoleApp(App[None]):
         self.store.mark = self.session.mark.get("seq", -1)
         self.link: Sender = link or Link(self.store)
         self.verification = Verification()
+        self.keyboard = Keyboard(self)
         self.said_of: dict[str, Said] = {}
         self.sent: list[tuple[int, str, str]] = []
         self.farewell = ""
@@ -159,14 +161,13 @@ class ConsoleApp(App[None]):
         """^x h halts even in a text field, which would keep the letter from any binding."""
         if isinstance(event, events.InputEvent):
             self.session.touch()
-        if (
-            isinstance(event, events.Key)
-            and event.key == "h"
-            and self.clock.mono() - self._chord_at < CHORD_S
-        ):
-            self._chord_at = float("-inf")
-            self.action_halt()
-            return
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if event.key == "h" and self.clock.mono() - self._chord_at < CHORD_S:
+                self._chord_at = float("-inf")
+                self.action_halt()
+                return
+            if await self.keyboard.take(event):
+                return
         await super().on_event(event)
 
     # Saying.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -37,6 +38,13 @@ class Terminal:
 
     def text(self, text: str) -> None:
         self._tmux("send-keys", "-t", "c", "-l", text)
+
+    def burst(self, text: str) -> None:
+        """One write, read by a console that was away meanwhile: every key waits in the queue before the first acts."""
+        pid = int(self._tmux("display-message", "-p", "-t", "c", "#{pane_pid}"))
+        os.kill(pid, signal.SIGSTOP)
+        self.text(text)
+        os.kill(pid, signal.SIGCONT)
 
     def screen(self) -> str:
         return self._tmux("capture-pane", "-p", "-t", "c")
@@ -131,3 +139,20 @@ def test_unlock_approve_leave_and_come_back(sealed: Installation, terminal: Term
     terminal.keys("F10")
     terminal.wait(r"HALTED all")
     assert sealed.json("status")["halt"] == "HALTED"
+
+
+def test_a_burst_of_keys_decides_nothing(sealed: Installation, terminal: Terminal) -> None:
+    """Behind / and ^p everything is text, and no key acts in a panel that its own burst opened."""
+    terminal.open(*console(sealed.home))
+    terminal.wait(r"bus ● .* alice locked")
+    terminal.burst("/PsqUTL1234" + "qapS5678" * 4)
+    terminal.wait(r"/PsqUTL1234qapS5678")
+    terminal.keys("Escape")
+    terminal.wait(r"▶plan-1 ")
+    terminal.burst("\x10quit\r")
+    terminal.wait(r"(?s)COMMANDS.* quit ")
+    terminal.keys("Escape")
+    terminal.wait(r"▶plan-1 ")
+    terminal.burst("2s\x13")
+    terminal.wait("STOP run-1")
+    assert sealed.items("run", "list")[0]["state"] == "running"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -31,6 +32,7 @@ class Panel(ModalScreen[Result]):
         # Made here, not in compose: a store that changes meanwhile may retitle a panel not yet on screen.
         self._box = Vertical(classes="panel danger" if danger else "panel")
         self._box.border_title = title
+        self._is_painted, self._opened_in = False, -1
 
     @property
     def console(self) -> ConsoleApp:
@@ -44,6 +46,23 @@ class Panel(ModalScreen[Result]):
 
     def on_mount(self) -> None:
         self.tick()
+
+    def on_screen_resume(self) -> None:
+        """Keys that were in the queue before the first painting come before this mark in the same queue."""
+        if not self._is_painted:
+            self._opened_in = self.console.keyboard.burst
+            self.call_after_refresh(self.app.call_later, self._painted)
+
+    def _painted(self) -> None:
+        self._is_painted = True
+
+    @property
+    def takes_keys(self) -> bool:
+        """It has been seen: painted, and a hand's time after the keys that opened it."""
+        return self._is_painted and self.console.keyboard.burst != self._opened_in
+
+    def early_key(self, event: events.Key) -> None:
+        """A key that was pressed before anybody could see this panel decides nothing in it."""
 
     def tick(self) -> None:
         """Called as time passes and whenever the store changed."""

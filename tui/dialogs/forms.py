@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.binding import BindingType
 from textual.widgets import Input
 
@@ -34,6 +35,9 @@ class UnlockPanel(Panel[Operator]):
             Line(self.note, self.role),
         ]
 
+    def early_key(self, event: events.Key) -> None:
+        _type_into(self.field, event)
+
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         if self._is_busy or not event.value:
@@ -49,6 +53,12 @@ class UnlockPanel(Panel[Operator]):
         except InalphaError as error:
             self.note, self.role, self._is_busy = error.message, "bad", False
             self.tick()
+
+
+def _type_into(field: Input | None, event: events.Key) -> None:
+    """Text may be typed ahead, where it decides nothing; Enter and control keys may not."""
+    if field is not None and event.is_printable:
+        field.post_message(event)
 
 
 class FormPanel(Panel[str]):
@@ -129,6 +139,9 @@ class CommandPanel(Panel[str]):
 
     def lines(self) -> list[Line]:
         return [Line("Type to search, Enter chooses, Esc closes. F10 halts from anywhere.", "dim")]
+
+    def early_key(self, event: events.Key) -> None:
+        _type_into(self.field, event)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

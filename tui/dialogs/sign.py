@@ -41,6 +41,11 @@ class SignPanel(Panel[str]):
         self._arm()
 
     def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self._arm()
+
+    def _painted(self) -> None:
+        super()._painted()
         self._arm()
 
     def on_app_focus(self) -> None:

@@ -109,15 +109,18 @@ class SplitPane(Pane):
         self.is_open = True
         self.sheet.scroll_to(0, 0, animate=False)
         self.update()
-        self.sheet.focus()
+        self.screen.set_focus(self.sheet)
 
     def back(self) -> bool:
         if not self.is_open:
             return False
         self.is_open = False
         self.update()
-        self._table.focus()
+        self.screen.set_focus(self._table)
         return True
+
+    def first_focus(self) -> Widget:
+        return self.sheet if self.is_open else self._table
 
 
 class PlansPane(SplitPane):
