@@ -64,6 +64,7 @@ class ConsoleApp(App[None]):
         live: bool = True,
     ) -> None:
         super().__init__()
+        self.animation_level = "none"  # a row that glides past was on the screen and could not be read
         self.home, self.clock, self.live = home, clock or Clock(), live
         self.session = Session(home, view=view, mono=self.clock.mono, operator=operator)
         self.store = Store(home, self.clock, self._store_changed)
@@ -212,7 +213,7 @@ class ConsoleApp(App[None]):
             why = why_locked(card, self.clock.wall_us())
             if why and (command.id == "plan.approve" or card.row["state"] != "pending"):
                 return why
-            if command.id == "plan.approve" and (why := why_halted(card)):
+            if command.id == "plan.approve" and (why := why_halted(card) or self.main.pane.why_unread()):
                 return why
         return ""
 
@@ -342,7 +343,7 @@ class ConsoleApp(App[None]):
         card = self.store.book.card
         assert card is not None
         row = card.row
-        order = f"{row['side']} {number(row['quantity'])} {plain(row['symbol'], 20)}"
+        order = f"{row['side']} {number(row['quantity'])} {plain(row['symbol'])}"
         effect = (
             f"Sign a no to {card.name}: {order}. Nothing is ordered.",
             "The reason goes to the record, signed.",
@@ -362,7 +363,7 @@ class ConsoleApp(App[None]):
         assert view is not None
         held = number(view.money.position) if view.money else "0"
         effect = (
-            f"{view.name} ends for good. Its position stays: {held} {plain(view.row['symbol'], 16)}.",
+            f"{view.name} ends for good. Its position stays: {held} {plain(view.row['symbol'])}.",
             f"{view.pending} waiting plans of it end too. To trade again, a new run is started.",
         )
 

@@ -11,13 +11,14 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from tui.line import Line
+from tui.line import Line, whole
 from tui.widgets.sheet import Rows
 
 if TYPE_CHECKING:
     from tui.app import ConsoleApp
 
 Result = TypeVar("Result")
+WIDTH, FRAME = 78, 6  # of console.tcss: the panel, and its border with padding
 
 
 class Panel(ModalScreen[Result]):
@@ -28,7 +29,7 @@ class Panel(ModalScreen[Result]):
 
     def __init__(self, title: str, rows: int, field: Input | None = None, *, danger: bool = False) -> None:
         super().__init__()
-        self._rows, self.field = Rows(rows), field
+        self._rows, self.field = Rows(rows, grows=True), field
         # Made here, not in compose: a store that changes meanwhile may retitle a panel not yet on screen.
         self._box = Vertical(classes="panel danger" if danger else "panel")
         self._box.border_title = title
@@ -66,7 +67,11 @@ class Panel(ModalScreen[Result]):
 
     def tick(self) -> None:
         """Called as time passes and whenever the store changed."""
-        self._rows.show(self.lines())
+        width = self._rows.size.width or min(WIDTH, self.app.size.width) - FRAME
+        self._rows.show(whole(self.lines(), width))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.tick)
 
     def lines(self) -> list[Line]:
         raise NotImplementedError

@@ -12,6 +12,7 @@ from textual.widgets import Input
 
 from inalpha.client.operator import Operator
 from inalpha.model.errors import InalphaError
+from inalpha.model.hidden import gaps
 from tui.commands import COMMANDS, SCREENS, TITLES, Command, key_text
 from tui.dialogs.base import Panel
 from tui.line import Line
@@ -77,7 +78,17 @@ class FormPanel(Panel[str]):
             if self.note
             else Line("^s sends. Esc goes back; nothing has changed.", "dim")
         )
-        return [*(Line(text) for text in self._effect), last]
+        return [*(Line(text) for text in self._effect), *self._echo(), last]
+
+    def _echo(self) -> list[Line]:
+        """The words as they will be signed, where the field alone does not show them whole."""
+        text = self.field.value.strip() if self.field is not None else ""
+        hides = self.field is not None and len(text) >= max(self.field.size.width - 3, 1)
+        return [Line("It says ", "dim", 8).quote(text)] if hides or any(gaps(text)) else []
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.tick()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter decides nothing."""

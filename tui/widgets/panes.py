@@ -55,6 +55,10 @@ class Pane(Container):
     def first_focus(self) -> Widget | None:
         return self.table
 
+    def why_unread(self) -> str:
+        """Why what is shown cannot be signed yet; empty when all of it was on the screen."""
+        return ""
+
 
 class SplitPane(Pane):
     """A list and the chosen row's page: beside it where there is room, else in its place after Enter."""
@@ -93,9 +97,12 @@ class SplitPane(Pane):
         self.sheet.display = self.is_split or self.is_open
         self.set_class(self.is_split, "split")
         if self.sheet.display:
-            size = self.sheet.size
-            width = size.width or self.app.size.width - 2
-            self.sheet.show([line.fit(width) for line in self.page(width, size.height or 20)])
+            self.sheet.write(self.page, self.chosen)
+
+    def why_unread(self) -> str:
+        if not self.sheet.display or not self.sheet.unseen:
+            return ""
+        return f"read it to its end first: {self.sheet.read_pct}% was on the screen (Enter, then j)"
 
     def on_virtual_table_moved(self) -> None:
         self.console.look_closer()
@@ -247,7 +254,7 @@ class SheetPane(Pane):
         raise NotImplementedError
 
     def update(self) -> None:
-        self.sheet.show(self.lines(self.sheet.size.width or self.app.size.width - 2))
+        self.sheet.write(lambda width, _: self.lines(width))
 
     def first_focus(self) -> Widget:
         return self.sheet

@@ -22,7 +22,7 @@ def hidden(body: str) -> list[Finding]:
 @pytest.mark.parametrize(
     ("body", "code", "line", "told"),
     [
-        ("        n = 1" + " " * 150 + "; self.buy(1)\n", "HIDDEN_TEXT", 6, "150 blanks hide what follows: ; self.buy(1)"),
+        ("        n = 1" + " " * 150 + "; buy()\n", "HIDDEN_TEXT", 6, "150 blanks hide what follows: ; buy()"),
         ("        self.n = 1  #" + "\t" * 6 + "x\n", "HIDDEN_TEXT", 6, "hide what follows: x"),
         ("        self.n = 1  # " + "\u3000\u3164" * 25 + "x\n", "HIDDEN_TEXT", 6, "blanks hide what follows: x"),
         ("        self.n = 1  # " + " \ufe0f" * 25 + "x\n", "HIDDEN_TEXT", 6, "hide what follows: x"),
