@@ -42,6 +42,13 @@ class Line:
         """Filled with blanks up to the column."""
         return self.add(" " * (column - self.width))
 
+    def clip(self, width: int) -> Line:
+        """At most width cells of a drawing, where an ellipsis would be one more glyph."""
+        out = Line()
+        for text, role in self.spans:
+            out.add(text[: max(width - out.width, 0)], role)
+        return out
+
     def fit(self, width: int) -> Line:
         """Exactly width cells: cut with an ellipsis, or filled."""
         out, used = Line(), 0

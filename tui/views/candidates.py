@@ -36,8 +36,8 @@ def candidate_rows(book: Book, now_us: int) -> list[TableRow]:
             Cell(row["candidate"], "strong"),
             Cell(f"{glyph} {row['state']}", role),
             Cell(plain(row["submitted_by"])),
-            Cell(moment(row["ts"], now_us), "dim"),
-            Cell(number(runs) if runs else "", "dim"),
+            Cell(moment(row["ts"], now_us), "dim", row["ts"]),
+            Cell(number(runs) if runs else "", "dim", runs),
         )
         found.append(TableRow(row["candidate"], cells, row["submitted_seq"]))
     return found

@@ -36,8 +36,11 @@ def plan_rows(book: Book, now_us: int) -> list[TableRow]:
     found = []
     for row in book.pending:
         rest = (row["expires"] - now_us) / 1e6
-        state = Cell(left(rest) if rest > 0 else "EXPIRED", "warn" if rest < BELL_S else "accent")
-        found.append(TableRow(row["plan"], _cells(row, state, "strong"), row["created_seq"]))
+        state = Cell(
+            left(rest) if rest > 0 else "EXPIRED", "warn" if rest < BELL_S else "accent", row["expires"]
+        )
+        cells = _cells(row, state, "strong")
+        found.append(TableRow(row["plan"], cells, row["created_seq"], pinned=True))
     for row in book.proposals:
         cells = (
             Cell(row["proposal"]),

@@ -48,6 +48,8 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
         equity = money.equity if money else row["allocation"]
         gain = float(equity) / float(opening) - 1 if float(opening) else 0.0
         moves = view.is_live and silence_s is None
+        closes = [bar.close for bar in view.recent]
+        rise = closes[-1] / closes[0] - 1 if closes and closes[0] else None
         role = "" if moves else "dim"
         found.append(
             TableRow(
@@ -57,14 +59,15 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
                     state_cell(view, silence_s),
                     Cell(f"{plain(row['symbol'], 14)} {row['timeframe']}", role),
                     Cell(number(row["bars"]), role),
-                    Cell(bar_moment(row["last_close"], row["timeframe"], now_us), role),
-                    Cell(position_text(view), "bad" if view.differs else role),
-                    Cell(number(equity, 0), role),
+                    Cell(bar_moment(row["last_close"], row["timeframe"], now_us), role, row["last_close"]),
+                    Cell(position_text(view), "bad" if view.differs else role, row["position"]),
+                    Cell(number(equity, 0), role, equity),
                     Cell(
                         f"{number(gain * 100, 1, sign=True)}%",
                         (gain_role(gain) or role) if moves else role,
+                        gain,
                     ),
-                    Cell(spark([bar.close for bar in view.recent], 16), "accent" if moves else "dim"),
+                    Cell(spark(closes, 16), "accent" if moves else "dim", rise),
                     Cell(number(row["fills"]), role),
                     Cell(number(row["refused"]), "warn" if row["refused"] else "dim"),
                     Cell(plain(view.error or (row["reason"] or "")), "bad" if view.error else "dim"),

@@ -65,12 +65,13 @@ class SplitPane(Pane):
 
     columns: Sequence[Column] = ()
     empty = "nothing yet"
+    pinned_as = ""
     beside_at: int | None = WIDE
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.is_open = False
-        self._table = VirtualTable(self.columns, empty=self.empty)
+        self._table = VirtualTable(self.columns, empty=self.empty, pinned_as=self.pinned_as)
         self.sheet = Sheet()
 
     def compose(self) -> ComposeResult:
@@ -133,6 +134,7 @@ class SplitPane(Pane):
 class PlansPane(SplitPane):
     columns = plans.COLUMNS
     empty = "no plan yet: one appears when a run in human mode wants to trade"
+    pinned_as = "PENDING"
 
     def rows(self) -> list[TableRow]:
         return plans.plan_rows(self.console.store.book, self.console.clock.wall_us())
