@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
@@ -29,7 +30,8 @@ from tui.screen import MainScreen
 from tui.session import Session
 from tui.store import Store
 from tui.text import number, plain
-from tui.theme import NAMES, STYLES, first_theme, themes
+from tui.theme import NAMES, PLAIN_LOOK, STYLES, TERMINALS, first_theme, themes
+from tui.uncoloured import Uncoloured
 from tui.verifying import Verification, run_verify
 from tui.views.plans import BELL_S, why_halted, why_locked
 from tui.widgets.paint import Paint
@@ -37,6 +39,7 @@ from tui.widgets.paint import Paint
 SAID_S = 8.0
 CHORD_S = 2.0
 FLUSH_S = 0.1
+UNCOLOURED = Uncoloured()
 
 
 class ConsoleApp(App[None]):
@@ -63,7 +66,7 @@ class ConsoleApp(App[None]):
         link: Sender | None = None,
         live: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=first_theme() in TERMINALS)
         self.animation_level = "none"  # a row that glides past was on the screen and could not be read
         self.home, self.clock, self.live = home, clock or Clock(), live
         self.session = Session(home, view=view, mono=self.clock.mono, operator=operator)
@@ -90,7 +93,12 @@ class ConsoleApp(App[None]):
         """A theme by name; `plain` and `ansi` take the terminal's own colours."""
         self.look = name if name in STYLES else "dark"
         self.paint = Paint(STYLES[self.look], self._as_ascii)
-        self.theme = "ansi-dark" if self.look in ("plain", "ansi") else f"inalpha-{self.look}"
+        self.theme = "ansi-dark" if self.look in TERMINALS else f"inalpha-{self.look}"
+        # Told apart from the theme, whose own word Textual follows only for themes that change while it runs.
+        self.ansi_color = self.look in TERMINALS
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [UNCOLOURED] if self.look == PLAIN_LOOK else super().get_line_filters()
 
     # Life.
 
@@ -253,6 +261,9 @@ class ConsoleApp(App[None]):
             self.say(f"{chosen} sent to the terminal's clipboard", "dim")
 
     def do_theme(self) -> None:
+        if self.look == PLAIN_LOOK:
+            self.say("NO_COLOR is set: the terminal's own colours", "dim")
+            return
         place = NAMES.index(self.look) + 1 if self.look in NAMES else 0
         self.set_look(NAMES[place % len(NAMES)])
         self.say(f"theme {self.look}", "dim")

@@ -17,6 +17,14 @@ from support.installation import STRATEGIES, Installation, first_bars, until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 PASSPHRASE = "correct horse 7"
+PLAIN = {
+    "",
+    "0",
+    "1",
+    "2",
+    "4",
+    "7",
+}  # bold, dim, underlined, reversed; tmux itself names the default colours
 
 
 class Terminal:
@@ -46,8 +54,8 @@ class Terminal:
         self.text(text)
         os.kill(pid, signal.SIGCONT)
 
-    def screen(self) -> str:
-        return self._tmux("capture-pane", "-p", "-t", "c")
+    def screen(self, *options: str) -> str:
+        return self._tmux("capture-pane", "-p", "-t", "c", *options)
 
     def wait(self, pattern: str, timeout_s: float = 20.0) -> str:
         """The screen, once the pattern is on it."""
@@ -90,8 +98,8 @@ def sealed(tmp_path: Path) -> Iterator[Installation]:
     found.stop()
 
 
-def console(home: Path) -> tuple[str, ...]:
-    return ("env", f"PYTHONPATH={os.environ.get('PYTHONPATH', '')}", "TERM=screen-256color",
+def console(home: Path, *environment: str) -> tuple[str, ...]:
+    return ("env", f"PYTHONPATH={os.environ.get('PYTHONPATH', '')}", "TERM=screen-256color", *environment,
             sys.executable, "-m", "inalpha", "--home", str(home))  # fmt: skip
 
 
@@ -143,8 +151,17 @@ def test_unlock_approve_leave_and_come_back(sealed: Installation, terminal: Term
 
 def test_a_burst_of_keys_decides_nothing(sealed: Installation, terminal: Terminal) -> None:
     """Behind / and ^p everything is text, and no key acts in a panel that its own burst opened."""
-    terminal.open(*console(sealed.home))
+    terminal.open(*console(sealed.home, "NO_COLOR=1"))
     terminal.wait(r"bus ● .* alice locked")
+    escapes = set(re.findall(r"\x1b\[([0-9;]*)m", terminal.screen("-e")))
+    assert escapes and {code for found in escapes for code in found.split(";")} <= {
+        "",
+        "0",
+        "1",
+        "2",
+        "4",
+        "7",
+    }
     terminal.burst("/PsqUTL1234" + "qapS5678" * 4)
     terminal.wait(r"/PsqUTL1234qapS5678")
     terminal.keys("Escape")

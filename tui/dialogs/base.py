@@ -60,7 +60,11 @@ class Panel(ModalScreen[Result]):
     @property
     def takes_keys(self) -> bool:
         """It has been seen: painted, and a hand's time after the keys that opened it."""
-        return self._is_painted and self.console.keyboard.burst != self._opened_in
+        return self._is_painted and self.is_later_burst
+
+    @property
+    def is_later_burst(self) -> bool:
+        return self._opened_in >= 0 and self.console.keyboard.burst != self._opened_in
 
     def early_key(self, event: events.Key) -> None:
         """A key that was pressed before anybody could see this panel decides nothing in it."""

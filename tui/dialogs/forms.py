@@ -36,6 +36,10 @@ class UnlockPanel(Panel[Operator]):
             Line(self.note, self.role),
         ]
 
+    @property
+    def takes_keys(self) -> bool:
+        return self.is_later_burst  # it decides nothing, so a fast hand may be ahead of the first painting
+
     def early_key(self, event: events.Key) -> None:
         _type_into(self.field, event)
 
@@ -150,6 +154,10 @@ class CommandPanel(Panel[str]):
 
     def lines(self) -> list[Line]:
         return [Line("Type to search, Enter chooses, Esc closes. F10 halts from anywhere.", "dim")]
+
+    @property
+    def takes_keys(self) -> bool:
+        return self.is_later_burst  # it decides nothing, so a fast hand may be ahead of the first painting
 
     def early_key(self, event: events.Key) -> None:
         _type_into(self.field, event)

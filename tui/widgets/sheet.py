@@ -70,11 +70,11 @@ class Sheet(ScrollView, can_focus=True):
         if len(lines) > height:
             width -= SCROLLBAR
             lines = told(width, height)
-        self.show([line.fit(width) for line in lines], page)
+        self.show([line.fit(width) for line in lines], (page, width))
 
     def show(self, lines: list[Line], page: object = None) -> None:
-        """page: what this is a page of. Another page, width or length has to be read anew."""
-        page = (page, self.size.width, len(lines))
+        """page: what this is a page of, and its width. Another page, width or length has to be read anew."""
+        page = (page, len(lines))
         if page != self._page:
             self._page = page
             self._painted.clear()
