@@ -17,14 +17,8 @@ from support.installation import STRATEGIES, Installation, first_bars, until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 PASSPHRASE = "correct horse 7"
-PLAIN = {
-    "",
-    "0",
-    "1",
-    "2",
-    "4",
-    "7",
-}  # bold, dim, underlined, reversed; tmux itself names the default colours
+# Bold, dim, underlined and reversed; tmux itself names the default colours.
+PLAIN = set("01247") | {"", "39", "49"}
 
 
 class Terminal:
@@ -154,14 +148,7 @@ def test_a_burst_of_keys_decides_nothing(sealed: Installation, terminal: Termina
     terminal.open(*console(sealed.home, "NO_COLOR=1"))
     terminal.wait(r"bus ● .* alice locked")
     escapes = set(re.findall(r"\x1b\[([0-9;]*)m", terminal.screen("-e")))
-    assert escapes and {code for found in escapes for code in found.split(";")} <= {
-        "",
-        "0",
-        "1",
-        "2",
-        "4",
-        "7",
-    }
+    assert escapes and {code for found in escapes for code in found.split(";")} <= PLAIN
     terminal.burst("/PsqUTL1234" + "qapS5678" * 4)
     terminal.wait(r"/PsqUTL1234qapS5678")
     terminal.keys("Escape")
