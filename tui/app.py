@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
 from typing import Any, ClassVar
 
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
@@ -23,12 +24,14 @@ from tui.dialogs.base import Panel
 from tui.dialogs.forms import CommandPanel, FormPanel, UnlockPanel
 from tui.dialogs.halt import HaltPanel
 from tui.dialogs.sign import SignPanel
+from tui.keyboard import Keyboard
 from tui.link import Link, Sender
 from tui.screen import MainScreen
 from tui.session import Session
 from tui.store import Store
 from tui.text import number, plain
-from tui.theme import NAMES, STYLES, first_theme, themes
+from tui.theme import NAMES, PLAIN_LOOK, STYLES, TERMINALS, first_theme, themes
+from tui.uncoloured import Uncoloured
 from tui.verifying import Verification, run_verify
 from tui.views.plans import BELL_S, why_halted, why_locked
 from tui.widgets.paint import Paint
@@ -36,6 +39,7 @@ from tui.widgets.paint import Paint
 SAID_S = 8.0
 CHORD_S = 2.0
 FLUSH_S = 0.1
+UNCOLOURED = Uncoloured()
 
 
 class ConsoleApp(App[None]):
@@ -62,13 +66,15 @@ class ConsoleApp(App[None]):
         link: Sender | None = None,
         live: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(ansi_color=first_theme() in TERMINALS)
+        self.animation_level = "none"  # a row that glides past was on the screen and could not be read
         self.home, self.clock, self.live = home, clock or Clock(), live
         self.session = Session(home, view=view, mono=self.clock.mono, operator=operator)
         self.store = Store(home, self.clock, self._store_changed)
         self.store.mark = self.session.mark.get("seq", -1)
         self.link: Sender = link or Link(self.store)
         self.verification = Verification()
+        self.keyboard = Keyboard(self)
         self.said_of: dict[str, Said] = {}
         self.sent: list[tuple[int, str, str]] = []
         self.farewell = ""
@@ -87,7 +93,12 @@ class ConsoleApp(App[None]):
         """A theme by name; `plain` and `ansi` take the terminal's own colours."""
         self.look = name if name in STYLES else "dark"
         self.paint = Paint(STYLES[self.look], self._as_ascii)
-        self.theme = "ansi-dark" if self.look in ("plain", "ansi") else f"inalpha-{self.look}"
+        self.theme = "ansi-dark" if self.look in TERMINALS else f"inalpha-{self.look}"
+        # Told apart from the theme, whose own word Textual follows only for themes that change while it runs.
+        self.ansi_color = self.look in TERMINALS
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [UNCOLOURED] if self.look == PLAIN_LOOK else super().get_line_filters()
 
     # Life.
 
@@ -159,14 +170,13 @@ class ConsoleApp(App[None]):
         """^x h halts even in a text field, which would keep the letter from any binding."""
         if isinstance(event, events.InputEvent):
             self.session.touch()
-        if (
-            isinstance(event, events.Key)
-            and event.key == "h"
-            and self.clock.mono() - self._chord_at < CHORD_S
-        ):
-            self._chord_at = float("-inf")
-            self.action_halt()
-            return
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if event.key == "h" and self.clock.mono() - self._chord_at < CHORD_S:
+                self._chord_at = float("-inf")
+                self.action_halt()
+                return
+            if await self.keyboard.take(event):
+                return
         await super().on_event(event)
 
     # Saying.
@@ -211,7 +221,7 @@ class ConsoleApp(App[None]):
             why = why_locked(card, self.clock.wall_us())
             if why and (command.id == "plan.approve" or card.row["state"] != "pending"):
                 return why
-            if command.id == "plan.approve" and (why := why_halted(card)):
+            if command.id == "plan.approve" and (why := why_halted(card) or self.main.pane.why_unread()):
                 return why
         return ""
 
@@ -251,6 +261,9 @@ class ConsoleApp(App[None]):
             self.say(f"{chosen} sent to the terminal's clipboard", "dim")
 
     def do_theme(self) -> None:
+        if self.look == PLAIN_LOOK:
+            self.say("NO_COLOR is set: the terminal's own colours", "dim")
+            return
         place = NAMES.index(self.look) + 1 if self.look in NAMES else 0
         self.set_look(NAMES[place % len(NAMES)])
         self.say(f"theme {self.look}", "dim")
@@ -341,7 +354,7 @@ class ConsoleApp(App[None]):
         card = self.store.book.card
         assert card is not None
         row = card.row
-        order = f"{row['side']} {number(row['quantity'])} {plain(row['symbol'], 20)}"
+        order = f"{row['side']} {number(row['quantity'])} {plain(row['symbol'])}"
         effect = (
             f"Sign a no to {card.name}: {order}. Nothing is ordered.",
             "The reason goes to the record, signed.",
@@ -361,7 +374,7 @@ class ConsoleApp(App[None]):
         assert view is not None
         held = number(view.money.position) if view.money else "0"
         effect = (
-            f"{view.name} ends for good. Its position stays: {held} {plain(view.row['symbol'], 16)}.",
+            f"{view.name} ends for good. Its position stays: {held} {plain(view.row['symbol'])}.",
             f"{view.pending} waiting plans of it end too. To trade again, a new run is started.",
         )
 

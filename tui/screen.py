@@ -54,6 +54,11 @@ class MainScreen(Screen[None]):
     def pane(self) -> Pane:
         return self.panes[self.active]
 
+    @property
+    def is_filtering(self) -> bool:
+        """The filter is open, so that every key is text for it."""
+        return self.filter.has_class("on")
+
     def compose(self) -> ComposeResult:
         yield self.top
         yield self.small
@@ -74,12 +79,9 @@ class MainScreen(Screen[None]):
         self.active = name
         for key, pane in self.panes.items():
             pane.set_class(key == name, "on")
-        focus = self.pane.first_focus()
-        if focus is not None and not getattr(self.pane, "is_open", False):
-            focus.focus()
-        elif getattr(self.pane, "is_open", False):
-            self.pane.sheet.focus()  # type: ignore[attr-defined]
+        self.set_focus(self.pane.first_focus())
         self.console.look_closer()
+        self.pane.update()  # the next key may be here already, and means the rows of this screen
         self.call_after_refresh(self.update)
 
     def update(self) -> None:
@@ -110,23 +112,24 @@ class MainScreen(Screen[None]):
             return
         self.filter.value = self.pane.table.wanted
         self.filter.add_class("on")
-        self.filter.focus()
+        # At once: Widget.focus() waits for its turn in the queue, behind keys that are typed already.
+        self.set_focus(self.filter)
 
     def close_filter(self, clear: bool = False) -> bool:
         """True when there was something to close."""
         table = self.pane.table
-        was_open = self.filter.has_class("on")
+        was_open = self.is_filtering
         self.filter.remove_class("on")
         had = bool(table and table.wanted)
         if clear and table is not None:
             table.filter("")
         if table is not None and (was_open or had):
-            table.focus()
+            self.set_focus(table)
         self.update()
         return was_open or (clear and had)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        if self.filter.has_class("on") and self.pane.table is not None:
+        if self.is_filtering and self.pane.table is not None:
             self.pane.table.filter(event.value)
             self.update()
 

@@ -76,11 +76,13 @@ ANSI: dict[str, Style] = PLAIN | {
     "key": Style(color="cyan", bold=True),
 }
 
+PLAIN_LOOK = "plain"
 STYLES: Mapping[str, Mapping[str, Style]] = {
     **{name: _coloured(form) for name, form in _FORMS.items()},
     "ansi": ANSI,
-    "plain": PLAIN,
+    PLAIN_LOOK: PLAIN,
 }
+TERMINALS = (PLAIN_LOOK, "ansi")  # looks in the terminal's own colours
 NAMES = ("dark", "light", "high-contrast", "ansi")
 
 
@@ -98,4 +100,4 @@ def themes() -> list[Theme]:
 
 def first_theme() -> str:
     """NO_COLOR selects the uncoloured one."""
-    return "plain" if os.environ.get("NO_COLOR") else os.environ.get("INALPHA_THEME", "dark")
+    return PLAIN_LOOK if os.environ.get("NO_COLOR") else os.environ.get("INALPHA_THEME", "dark")

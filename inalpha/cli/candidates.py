@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inalpha.audit.client import sign_proposal
+from inalpha.cli import whole
 from inalpha.cli.client import Commitment, Operator, reading, send, unlock, unlock_agent
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.evidence import evidence_lines, verdict, verdict_lines
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import emit_items, emit_json, iso, table
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_FAILURE, EXIT_USAGE, InalphaError, Refused
@@ -184,7 +186,7 @@ def _item(home: Home, row: dict[str, Any]) -> dict[str, Any]:
 
 @candidate.command()
 @click.argument("name", metavar="ID")
-@click.option("--source", is_flag=True, help="Print the bytes that were submitted.")
+@click.option("--source", is_flag=True, help="The file as submitted, with what would hide marked.")
 @click.option("--diff", metavar="ID2", help="A unified diff from ID2 to ID.")
 @home_option
 @json_option
@@ -199,7 +201,9 @@ def show(
         other = readers.candidate(reader, diff) if diff else None
     text = (readers.read_blob(home.root, row["sha256"]) or b"").decode("utf-8", "replace")
     if source:
-        click.echo("\n".join(plain(line) for line in text.splitlines()))
+        _print(whole.source(text, whole.width()))
+        for line in whole.warning(text):
+            click.echo(line, err=True)
         return
     if other is not None:
         _print_diff(home, other, row, text)
@@ -210,22 +214,34 @@ def show(
         emit_json({**_item(home, row), "reason": reason, "evidence": evidence})
         return
     click.echo(f"{row['candidate']}  {row['state']}  by {row['submitted_by']}  sha256 {row['sha256']}")
-    click.echo(f"  why      “{plain(readers.read_text(home.root, row['rationale_commit']) or 'erased')}”")
+    why = readers.read_text(home.root, row["rationale_commit"]) or "erased"
+    _print(whole.quoted("  why      ", why, whole.width()))
     if row["decided_by"]:
-        click.echo(f"  decided  {row['decided_by']}: “{plain(reason or 'erased')}”")
+        _print(whole.quoted(f"  decided  {row['decided_by']}: ", reason or "erased", whole.width()))
     for line in evidence_lines(evidence):
         click.echo(line)
 
 
-def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str) -> None:
-    import difflib
-
-    before = (readers.read_blob(home.root, old["sha256"]) or b"").decode("utf-8", "replace")
-    lines = difflib.unified_diff(
-        before.splitlines(), text.splitlines(), old["candidate"], new["candidate"], lineterm=""
-    )
+def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(plain(line))
+        click.echo(line)
+
+
+def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str) -> None:
+    before = (readers.read_blob(home.root, old["sha256"]) or b"").decode("utf-8", "replace")
+    _print(whole.diff(before, text, (old["candidate"], new["candidate"]), whole.width()))
+
+
+def show_before_signing(home: Home, name: str) -> None:
+    """What a promotion signs: at a terminal the whole file, and everywhere the lines that hide something."""
+    with reading(home) as reader:
+        row = readers.candidate(reader, name)
+    text = (readers.read_blob(home.root, row["sha256"]) or b"").decode("utf-8", "replace")
+    if sys.stderr.isatty():
+        for line in whole.source(text, whole.width()):
+            click.echo(line, err=True)
+    for line in whole.warning(text):
+        click.echo(line, err=True)
 
 
 def _decide(home: Home, who: Operator, action: str, name: str, reason: str, second: Second) -> dict[str, Any]:
@@ -262,6 +278,8 @@ def _make_decision(action: str, text: str) -> None:
     ) -> None:
         home = home_of(ctx, home_override)
         require(home)
+        if action == "promote":
+            show_before_signing(home, name)
         found = _decide(home, unlock(home, operator, passphrase_file), action, name, reason, second)
         if as_json:
             emit_json(found)

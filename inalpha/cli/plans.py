@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from inalpha.cli import whole
 from inalpha.cli.client import Commitment, gate, reading, send, unlock, unlock_agent
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
@@ -174,7 +175,8 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
             f"  moves position {_text(figures.before)} → {_text(figures.after)}, "
             f"run's cash {_text(figures.cash_before)} → {_text(figures.cash_after)}"
         )
-    click.echo(f"  why   “{plain(card.rationale or 'missing')}”")
+    for line in whole.quoted("  why   ", card.rationale or "missing", whole.width()):
+        click.echo(line)
     click.echo(f"  from  {_proposer(row)}, created {iso(row['created_ts'])}")
     for check in row["risk"]:
         of = check["rule"] or ("worth" if check["measured"] else "")

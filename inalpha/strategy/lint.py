@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from inalpha.strategy.lint_ahead import reads_ahead
 from inalpha.strategy.lint_guards import dotted, guards
+from inalpha.strategy.lint_hidden import encoding_defect, hidden_places
 from inalpha.strategy.lint_names import (
     ALLOWED_MODULES,
     BANNED_CALLS,
@@ -41,15 +42,19 @@ class Finding:
 
 def lint(source: str | bytes) -> list[Finding]:
     """Everything found, by line. An unparsable file has one finding."""
+    if isinstance(source, bytes) and (defect := encoding_defect(source)):
+        return [Finding(1, 1, ERROR, "ENCODING", defect, "Save it as UTF-8 and declare no other encoding.")]
+    text = source.decode("utf-8-sig") if isinstance(source, bytes) else source
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None) or 1
         col = getattr(error, "offset", None) or 1
-        text = getattr(error, "msg", None) or str(error) or "nested too deeply to be parsed"
-        return [Finding(line, col, ERROR, "SYNTAX", text, "Mend that line; nothing behind it was read.")]
+        why = getattr(error, "msg", None) or str(error) or "nested too deeply to be parsed"
+        return [Finding(line, col, ERROR, "SYNTAX", why, "Mend that line; nothing behind it was read.")]
     ahead = [_finding(node, WARNING, code, text, fix) for node, code, text, fix in reads_ahead(tree)]
-    found = [*_imports(tree), *_calls(tree), *_set_order(tree), *ahead, *_class(tree)]
+    hidden = [Finding(line, col, WARNING, *told) for line, col, *told in hidden_places(text)]
+    found = [*_imports(tree), *_calls(tree), *_set_order(tree), *ahead, *_class(tree), *hidden]
     return sorted(set(found))
 
 

@@ -34,7 +34,9 @@ def load_strategy(source: bytes, name: str = "strategy") -> type[Strategy]:
     # dataclasses and pickling look a class's module up by name; the file is its own module.
     sys.modules[name] = module
     try:
-        code = compile(source, name, "exec", dont_inherit=True)
+        # As text: bytes would be read by whatever encoding their first lines declare, and the person who
+        # promoted them read UTF-8.
+        code = compile(source.decode("utf-8-sig"), name, "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102 - the purpose of this module
     except (Exception, SystemExit) as error:
         raise _load_error(error, name) from error

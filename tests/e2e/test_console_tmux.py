@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from support.installation import STRATEGIES, Installation, first_bars, until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 PASSPHRASE = "correct horse 7"
+# Bold, dim, underlined and reversed; tmux itself names the default colours.
+PLAIN = set("01247") | {"", "39", "49"}
 
 
 class Terminal:
@@ -38,8 +41,15 @@ class Terminal:
     def text(self, text: str) -> None:
         self._tmux("send-keys", "-t", "c", "-l", text)
 
-    def screen(self) -> str:
-        return self._tmux("capture-pane", "-p", "-t", "c")
+    def burst(self, text: str) -> None:
+        """One write, read by a console that was away meanwhile: every key waits in the queue before the first acts."""
+        pid = int(self._tmux("display-message", "-p", "-t", "c", "#{pane_pid}"))
+        os.kill(pid, signal.SIGSTOP)
+        self.text(text)
+        os.kill(pid, signal.SIGCONT)
+
+    def screen(self, *options: str) -> str:
+        return self._tmux("capture-pane", "-p", "-t", "c", *options)
 
     def wait(self, pattern: str, timeout_s: float = 20.0) -> str:
         """The screen, once the pattern is on it."""
@@ -82,8 +92,8 @@ def sealed(tmp_path: Path) -> Iterator[Installation]:
     found.stop()
 
 
-def console(home: Path) -> tuple[str, ...]:
-    return ("env", f"PYTHONPATH={os.environ.get('PYTHONPATH', '')}", "TERM=screen-256color",
+def console(home: Path, *environment: str) -> tuple[str, ...]:
+    return ("env", f"PYTHONPATH={os.environ.get('PYTHONPATH', '')}", "TERM=screen-256color", *environment,
             sys.executable, "-m", "inalpha", "--home", str(home))  # fmt: skip
 
 
@@ -131,3 +141,22 @@ def test_unlock_approve_leave_and_come_back(sealed: Installation, terminal: Term
     terminal.keys("F10")
     terminal.wait(r"HALTED all")
     assert sealed.json("status")["halt"] == "HALTED"
+
+
+def test_a_burst_of_keys_decides_nothing(sealed: Installation, terminal: Terminal) -> None:
+    """Behind / and ^p everything is text, and no key acts in a panel that its own burst opened."""
+    terminal.open(*console(sealed.home, "NO_COLOR=1"))
+    terminal.wait(r"bus ● .* alice locked")
+    escapes = set(re.findall(r"\x1b\[([0-9;]*)m", terminal.screen("-e")))
+    assert escapes and {code for found in escapes for code in found.split(";")} <= PLAIN
+    terminal.burst("/PsqUTL1234" + "qapS5678" * 4)
+    terminal.wait(r"/PsqUTL1234qapS5678")
+    terminal.keys("Escape")
+    terminal.wait(r"▶plan-1 ")
+    terminal.burst("\x10quit\r")
+    terminal.wait(r"(?s)COMMANDS.* quit ")
+    terminal.keys("Escape")
+    terminal.wait(r"▶plan-1 ")
+    terminal.burst("2s\x13")
+    terminal.wait("STOP run-1")
+    assert sealed.items("run", "list")[0]["state"] == "running"

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import events
 from textual.binding import BindingType
 from textual.widgets import Input
 
 from inalpha.client.operator import Operator
 from inalpha.model.errors import InalphaError
+from inalpha.model.hidden import gaps
 from tui.commands import COMMANDS, SCREENS, TITLES, Command, key_text
 from tui.dialogs.base import Panel
 from tui.line import Line
@@ -34,6 +36,13 @@ class UnlockPanel(Panel[Operator]):
             Line(self.note, self.role),
         ]
 
+    @property
+    def takes_keys(self) -> bool:
+        return self.is_later_burst  # it decides nothing, so a fast hand may be ahead of the first painting
+
+    def early_key(self, event: events.Key) -> None:
+        _type_into(self.field, event)
+
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         if self._is_busy or not event.value:
@@ -49,6 +58,12 @@ class UnlockPanel(Panel[Operator]):
         except InalphaError as error:
             self.note, self.role, self._is_busy = error.message, "bad", False
             self.tick()
+
+
+def _type_into(field: Input | None, event: events.Key) -> None:
+    """Text may be typed ahead, where it decides nothing; Enter and control keys may not."""
+    if field is not None and event.is_printable:
+        field.post_message(event)
 
 
 class FormPanel(Panel[str]):
@@ -67,7 +82,17 @@ class FormPanel(Panel[str]):
             if self.note
             else Line("^s sends. Esc goes back; nothing has changed.", "dim")
         )
-        return [*(Line(text) for text in self._effect), last]
+        return [*(Line(text) for text in self._effect), *self._echo(), last]
+
+    def _echo(self) -> list[Line]:
+        """The words as they will be signed, where the field alone does not show them whole."""
+        text = self.field.value.strip() if self.field is not None else ""
+        hides = self.field is not None and len(text) >= max(self.field.size.width - 3, 1)
+        return [Line("It says ", "dim", 8).quote(text)] if hides or any(gaps(text)) else []
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.tick()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter decides nothing."""
@@ -129,6 +154,13 @@ class CommandPanel(Panel[str]):
 
     def lines(self) -> list[Line]:
         return [Line("Type to search, Enter chooses, Esc closes. F10 halts from anywhere.", "dim")]
+
+    @property
+    def takes_keys(self) -> bool:
+        return self.is_later_burst  # it decides nothing, so a fast hand may be ahead of the first painting
+
+    def early_key(self, event: events.Key) -> None:
+        _type_into(self.field, event)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

@@ -49,7 +49,7 @@ class HaltPanel(Panel[None]):
         views = [view for view in book.live if scope["run"] in (None, view.name)]
         waiting = sum(view.pending for view in views)
         held = ", ".join(
-            f"{plain(view.row['symbol'], 10)} {number(view.money.position)}"
+            f"{plain(view.row['symbol'])} {number(view.money.position)}"
             for view in book.runs  # a run that has ended may still hold something
             if scope["run"] in (None, view.name) and view.money is not None and float(view.money.position)
         )

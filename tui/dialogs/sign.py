@@ -41,6 +41,11 @@ class SignPanel(Panel[str]):
         self._arm()
 
     def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        self._arm()
+
+    def _painted(self) -> None:
+        super()._painted()
         self._arm()
 
     def on_app_focus(self) -> None:
@@ -75,7 +80,7 @@ class SignPanel(Panel[str]):
             f"SIGN {self.card.name}  expires {left(rest)}" if rest > 0 else f"SIGN {self.card.name}  EXPIRED"
         )
         self.retitle(title)
-        what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 16)}", "strong")
+        what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'])}", "strong")
         what.add(f"  ≈ {number(figures.notional, 2)}  {share_text(figures)} of equity")
         what.add(f"   {len(warned)} near a limit: {', '.join(warned)}" if warned else "", "warn")
         if self.frozen:
@@ -88,7 +93,7 @@ class SignPanel(Panel[str]):
             ]
         ready = clock.mono() >= self._armed_at
         field = " ".join(self.typed.ljust(4, "_"))
-        ask = Line(f"Type the digest's last four to sign as op:{plain(self.console.session.handle, 12)}:  ")
+        ask = Line(f"Type the digest's last four to sign as op:{plain(self.console.session.handle)}:  ")
         ask.add(self.card.recomputed[-4:], "strong").add(" ▸ ").add(
             f"[ {field} ]", "accent" if ready else "dim"
         )

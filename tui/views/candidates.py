@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inalpha.client.wholetext import hidden_words, marked, source_rows
 from tui.book import Book, CandidateDetail
 from tui.charts import spark
-from tui.line import Line
+from tui.line import Line, whole
 from tui.rows import Cell, Column, TableRow
-from tui.text import digest, moment, number, plain
+from tui.text import moment, number, plain
 
 COLUMNS = (
     Column("candidate", 17), Column("state", 12), Column("by", 16, grow=True), Column("at", 9, right=True),
@@ -35,8 +36,8 @@ def candidate_rows(book: Book, now_us: int) -> list[TableRow]:
             Cell(row["candidate"], "strong"),
             Cell(f"{glyph} {row['state']}", role),
             Cell(plain(row["submitted_by"])),
-            Cell(moment(row["ts"], now_us), "dim"),
-            Cell(number(runs) if runs else "", "dim"),
+            Cell(moment(row["ts"], now_us), "dim", row["ts"]),
+            Cell(number(runs) if runs else "", "dim", runs),
         )
         found.append(TableRow(row["candidate"], cells, row["submitted_seq"]))
     return found
@@ -48,22 +49,21 @@ def candidate_lines(detail: CandidateDetail, now_us: int, width: int) -> list[Li
     glyph, role = _STATE.get(row["state"], ("·", ""))
     lines = [
         Line(f"{row['candidate']}  ", "strong").add(f"{glyph} {row['state']}", role)
-        .add(f"  {plain(row['submitted_by'], 24)} {moment(row['ts'], now_us)}", "dim"),
-        Line("SHA256 ", "title").add(digest(row["sha256"])).add(f"  {number(row['size'])} bytes", "dim"),
-        Line("WHY    ", "title").add(f"“{plain(detail.rationale or 'missing')}”"),
+        .add(f"  {plain(row['submitted_by'])} {moment(row['ts'], now_us)}", "dim"),
+        Line("SHA256 ", "title", 7).add(row["sha256"]).add(f"  {number(row['size'])} bytes", "dim"),
+        Line("WHY    ", "title", 7).quote(detail.rationale or "missing"),
     ]  # fmt: skip
     if row["decided_by"]:
-        lines.append(
-            Line("DECIDED ", "title").add(f"{plain(row['decided_by'], 20)} “{plain(detail.reason or '')}”")
-        )
+        decided = Line("DECIDED ", "title", 8).add(f"{plain(row['decided_by'])} ")
+        lines.append(decided.quote(detail.reason or ""))
     lines.append(Line())
     lines.append(Line("GATE", "title"))
     for check in evidence.get("checks", []):
         mark = ("✓", "good") if check.get("passed") else ("✗", "bad")
         lines.append(
-            Line("  ")
+            Line("  ", hang=19)
             .add(mark[0], mark[1])
-            .add(f" {plain(check.get('name'), 14):14}")
+            .add(f" {plain(check.get('name')):14}")
             .add(plain(check.get("detail")), "dim")
         )
     if not evidence:
@@ -71,16 +71,25 @@ def candidate_lines(detail: CandidateDetail, now_us: int, width: int) -> list[Li
     for finding in evidence.get("findings", []):
         where = f"line {finding['line']}: " if isinstance(finding, Mapping) else ""
         told = finding["message"] if isinstance(finding, Mapping) else finding
-        lines.append(Line("  ! ", "warn").add(f"{where}{plain(told)}"))
+        lines.append(Line("  ! ", "warn", 4).add(where).pieces(marked(str(told))))
     lines += _metrics(evidence)
     lines += _curves(evidence.get("curve"))
     lines += _neighbours(evidence.get("sensitivity"))
-    lines += [Line(), Line("SOURCE", "title")]
-    for place, text in enumerate(detail.source.splitlines(), 1):
-        lines.append(
-            Line(f"{place:4} ", "dim").add(" " * (len(text) - len(text.lstrip())) + plain(text.lstrip()))
-        )
-    return [line.fit(width) for line in lines]
+    return whole([*lines, Line(), *source_lines(detail.source)], width)
+
+
+def source_lines(source: str) -> list[Line]:
+    """The file as stored, with the interpreter's line numbers; what would be hidden is marked and counted."""
+    rows = list(source_rows(source))
+    warned = hidden_words(source)
+    lines = [Line("SOURCE", "title").add(f"  {warned}" if warned else "", "warn")]
+    for row in rows:
+        line = Line(f"{row.number:4} ", "dim", 7)
+        for text, is_mark in row.pieces:
+            # A tab is drawn as what it is: code that stands deeper than it looks is another block.
+            line.add(text if is_mark else plain(text.replace("\t", "⇥   ")), "warn" if is_mark else "")
+        lines.append(line)
+    return [*lines, Line("     end of the source", "dim")]
 
 
 def _metrics(evidence: Mapping[str, Any]) -> list[Line]:
@@ -104,7 +113,7 @@ def _metrics(evidence: Mapping[str, Any]) -> list[Line]:
             line.add(f"{label:11}", "dim").add(f"{value:>9}   ")
         lines.append(line)
     for warning in evidence.get("warnings", []):
-        lines.append(Line("  ! ", "warn").add(plain(warning)))
+        lines.append(Line("  ! ", "warn", 4).add(plain(warning)))
     return lines
 
 

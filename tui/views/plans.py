@@ -11,7 +11,7 @@ from inalpha.model.states import HaltState
 from inalpha.model.timeframe import is_daily
 from tui.book import Book, PlanCard, Row
 from tui.charts import meter, spark
-from tui.line import Line
+from tui.line import Line, whole
 from tui.rows import Cell, Column, TableRow
 from tui.text import MISSING, bar_moment, clock_text, digest, left, number, plain, price
 from tui.views.decisions import refusal_words
@@ -37,8 +37,11 @@ def plan_rows(book: Book, now_us: int) -> list[TableRow]:
     found = []
     for row in book.pending:
         rest = (row["expires"] - now_us) / 1e6
-        state = Cell(left(rest) if rest > 0 else "EXPIRED", "warn" if rest < BELL_S else "accent")
-        found.append(TableRow(row["plan"], _cells(row, state, "strong"), row["created_seq"]))
+        state = Cell(
+            left(rest) if rest > 0 else "EXPIRED", "warn" if rest < BELL_S else "accent", row["expires"]
+        )
+        cells = _cells(row, state, "strong")
+        found.append(TableRow(row["plan"], cells, row["created_seq"], pinned=True))
     for row in book.proposals:
         cells = (
             Cell(row["proposal"]),
@@ -109,12 +112,12 @@ def state_words(card: PlanCard, now_us: int) -> tuple[str, str]:
     state = str(row["state"])
     if state == "pending":
         return ("EXPIRED", "bad") if now_us >= row["expires"] else ("PENDING", "accent")
-    by = plain(row["decided_by"] or "system", 30)
+    by = plain(row["decided_by"] or "system")
     at = clock_text(row["decided_ts"])
     if state == "executed":
         return f"APPROVED by {by} {at}, {row['order']}", "good"
     if state == "rejected":
-        return f"REJECTED by {by} {at} {plain(row['code'] or '', 30)}".rstrip(), "bad"
+        return f"REJECTED by {by} {at} {plain(row['code'] or '')}".rstrip(), "bad"
     return f"{state.upper()} {at}", "dim"
 
 
@@ -131,11 +134,11 @@ def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | 
     else:
         lines += map(_came_of, card.card.orders)
         lines += [Line("refused ", "bad").add(refusal_words(refusal)) for refusal in card.card.refusals]
-    lines += [Line(), *_why(card, now_us, width)]
+    lines += [Line(), *_why(card)]
     if is_open:
         lines += [*_data(card, figures, now_us), Line(), *_risk(card, figures, width)]
     if card.is_proposal:
-        source = f"{plain(row['proposed_by'], 30)} in the book of {row['run']}"
+        source = f"{plain(row['proposed_by'])} in the book of {row['run']}"
     else:
         source = f"{row['run']}, approval {card.run.row['approval']}" if card.run else str(row["run"])
     lines.append(
@@ -149,7 +152,7 @@ def card_lines(card: PlanCard, now_us: int, width: int, said: tuple[str, str] | 
         lines += [Line(), Line(*said)]
     elif is_open and (why := why_locked(card, now_us) or why_halted(card)):
         lines += [Line(), Line(f"locked: {why}", "warn")]
-    return [line.fit(width) for line in lines]
+    return whole(lines, width)
 
 
 def _came_of(order: Row) -> Line:
@@ -168,19 +171,20 @@ def _came_of(order: Row) -> Line:
 
 def _head(card: PlanCard, now_us: int, width: int) -> Line:
     row = card.row
-    head = Line(f"{card.name}  ", "strong").add(*state_words(card, now_us))
+    head = Line(f"{card.name}  ", "strong", len(card.name) + 2).add(*state_words(card, now_us))
     rest = (row["expires"] - now_us) / 1e6
     if row["state"] != "pending" or rest <= 0:
         return head
     whole = max((row["expires"] - row["created_ts"]) / 1e6, 1.0)
     told = f"expires {left(rest)} {meter(rest / whole, 8)}"
-    return head.end(told, width, "warn" if rest < BELL_S else "dim")
+    role = "warn" if rest < BELL_S else "dim"
+    return head.end(told, width, role) if head.width + len(told) < width else head.add(f"  {told}", role)
 
 
 def _what(card: PlanCard, figures: Figures, is_open: bool) -> Line:
     row = card.row
     kind = f"limit {price(row['limit'])}" if row["limit"] else str(row["type"])
-    what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'], 20)} ", "strong").add(
+    what = Line(f"{row['side'].upper()} {number(row['quantity'])} {plain(row['symbol'])} ", "strong").add(
         kind
     )
     if is_open or figures.is_measured or row["limit"]:  # else the estimate would move on with the price
@@ -209,31 +213,29 @@ def measure_text(measure: Measure) -> str:
 
 
 def _field(name: str) -> Line:
-    return Line(f"{name:5} ", "title")
+    return Line(f"{name:5} ", "title", 6)
 
 
-def _name(principal: str, width: int) -> str:
+def _name(principal: str, width: int | None = None) -> str:
     return plain(principal.partition(":")[2], width)
 
 
 def _owner(card: PlanCard) -> str:
     owner = card.run.row["started_by"] if card.run else card.row["proposed_by"]
-    return plain(str(owner).removeprefix("op:"), 20)
+    return plain(str(owner).removeprefix("op:"))
 
 
-def _why(card: PlanCard, now_us: int, width: int) -> list[Line]:
+def _why(card: PlanCard) -> list[Line]:
     why = _field("WHY")
     if card.is_proposal:
         why.add("its proposer's own words; no strategy asked for it", "dim")
     elif card.candidate is not None:
         row = card.candidate
-        why.add(str(row["candidate"])).add(
-            f"  {row['state']} by {plain(row['decided_by'] or '-', 20)}", "dim"
-        )
+        why.add(str(row["candidate"])).add(f"  {row['state']} by {plain(row['decided_by'] or '-')}", "dim")
     else:
         why.add("no candidate", "dim")
-    told = MISSING if card.rationale is None else f"“{plain(card.rationale, max(width - 8, 8))}”"
-    return [why, Line("      ").add(told, "bad" if card.rationale is None else "")]
+    told = Line("      ", hang=6)
+    return [why, told.add(MISSING, "bad") if card.rationale is None else told.quote(card.rationale)]
 
 
 def _data(card: PlanCard, figures: Figures, now_us: int) -> list[Line]:
@@ -265,8 +267,8 @@ def _risk(card: PlanCard, figures: Figures, width: int) -> list[Line]:
     lines = []
     if checks and checks[-1]["result"] != "pass":
         last = checks[-1]
-        told = f"✗ {plain(last['rule'] or last['result'], 24)} {plain(last['measured'] or '', 16)}"
-        told += f" / {plain(last['limit'], 16)}" if last["limit"] else ""
+        told = f"✗ {plain(last['rule'] or last['result'])} {plain(last['measured'] or '')}"
+        told += f" / {plain(last['limit'])}" if last["limit"] else ""
         lines.append(Line(told, "bad"))
     for measure in sorted(figures.measures, key=lambda measure: not measure.is_near):
         lines.append(Line("! " if measure.is_near else "✓ ", "warn" if measure.is_near else "good").add(
@@ -279,11 +281,13 @@ def _risk(card: PlanCard, figures: Figures, width: int) -> list[Line]:
         )
     if not lines:
         lines.append(Line(MISSING, "bad"))
-    half = max((width - 6) // 2, 24)
+    half = (width - 6) // 2
+    per_row = 2 if all(line.width < half for line in lines) else 1
     found = []
-    for at in range(0, len(lines), 2):
-        row = (_field("RISK") if at == 0 else Line("      ")).join(lines[at].fit(half))
-        found.append(row.join(lines[at + 1]) if at + 1 < len(lines) else row)
+    for at in range(0, len(lines), per_row):
+        row = _field("RISK") if at == 0 else Line("      ", hang=6)
+        first, *second = lines[at : at + per_row]
+        found.append(row.join(first.fit(half)).join(*second) if second else row.join(first))
     return found
 
 

@@ -30,12 +30,12 @@ def line_rows(book: Book, checked: int, now_us: int) -> list[TableRow]:
     for event in book.lines:
         seen = event.seq < checked
         cells = (
-            Cell(f"{event.seq:,}", "dim"),
-            Cell(moment(event.ts, now_us)),
+            Cell(f"{event.seq:,}", "dim", event.seq),
+            Cell(moment(event.ts, now_us), "", event.ts),
             Cell(plain(event.actor)),
             Cell(event.kind),
             Cell(about(event)),
-            Cell("✓" if seen else "…", "good" if seen else "dim"),
+            Cell("✓" if seen else "…", "good" if seen else "dim", 0 if seen else 1),
         )
         found.append(TableRow(str(event.seq), cells, event.seq))
     return found

@@ -8,7 +8,7 @@ from inalpha.bus.topics import LOCAL_HOST
 from inalpha.model.states import HaltState
 from tui.book import Book, Row, RunDetail, RunView
 from tui.charts import Candle, braille, candles, spark
-from tui.line import Line, beside
+from tui.line import Line, beside, whole
 from tui.rows import Cell, Column, TableRow
 from tui.text import age, bar_moment, bar_time, moment, number, plain, price
 from tui.views.decisions import OUTCOMES, why_of, word_of
@@ -48,6 +48,8 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
         equity = money.equity if money else row["allocation"]
         gain = float(equity) / float(opening) - 1 if float(opening) else 0.0
         moves = view.is_live and silence_s is None
+        closes = [bar.close for bar in view.recent]
+        rise = closes[-1] / closes[0] - 1 if closes and closes[0] else None
         role = "" if moves else "dim"
         found.append(
             TableRow(
@@ -57,14 +59,15 @@ def run_rows(book: Book, now_us: int, silence_s: float | None = None) -> list[Ta
                     state_cell(view, silence_s),
                     Cell(f"{plain(row['symbol'], 14)} {row['timeframe']}", role),
                     Cell(number(row["bars"]), role),
-                    Cell(bar_moment(row["last_close"], row["timeframe"], now_us), role),
-                    Cell(position_text(view), "bad" if view.differs else role),
-                    Cell(number(equity, 0), role),
+                    Cell(bar_moment(row["last_close"], row["timeframe"], now_us), role, row["last_close"]),
+                    Cell(position_text(view), "bad" if view.differs else role, row["position"]),
+                    Cell(number(equity, 0), role, equity),
                     Cell(
                         f"{number(gain * 100, 1, sign=True)}%",
                         (gain_role(gain) or role) if moves else role,
+                        gain,
                     ),
-                    Cell(spark([bar.close for bar in view.recent], 16), "accent" if moves else "dim"),
+                    Cell(spark(closes, 16), "accent" if moves else "dim", rise),
                     Cell(number(row["fills"]), role),
                     Cell(number(row["refused"]), "warn" if row["refused"] else "dim"),
                     Cell(plain(view.error or (row["reason"] or "")), "bad" if view.error else "dim"),
@@ -114,7 +117,7 @@ def run_lines(
     lines = [_header(view, now_us, width, silence_s)]
     if not wide and view.waived(now_us):
         rules = ", ".join(plain(waiver["rule"]) for waiver in view.waived(now_us))
-        lines.append(Line(f"WAIVED {rules}", "bad").fit(width))
+        lines += Line(f"WAIVED {rules}", "bad", 7).wrap(width)
     if not wide:
         lines.append(_money_line(detail).fit(width))
     main = width - SIDE - 3 if wide else width
@@ -128,7 +131,7 @@ def run_lines(
     body += _decisions(detail, main, height - len(lines) - len(body))
     if not wide:
         return [*lines, *(line.fit(width) for line in body)]
-    return lines + beside(body, _facts(detail, now_us), main, width)
+    return lines + beside(body, whole(_facts(detail, now_us), SIDE), main, width)
 
 
 def _told_level(row: Row) -> str:
@@ -177,7 +180,7 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
     view, money, row = detail.view, detail.view.money, detail.view.row
 
     def fact(name: str, value: str, role: str = "") -> Line:
-        return Line(f"{name:11}", "dim").add(value, role)
+        return Line(f"{name:11}", "dim", 11).add(value, role)
 
     lines: list[Line] = []
     if money is not None:
@@ -208,9 +211,9 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
         Line("MANDATE", "title"),
         fact("allocation", number(row["allocation"], 0)),
         fact("fill", str(row["fill"])),
-        fact("feed", plain(f"{row['feed_kind']} {row['feed_name']}", 19)),
+        fact("feed", plain(f"{row['feed_kind']} {row['feed_name']}")),
         fact("expires", moment(row["expires"], now_us)),
-        fact("started", f"{plain(row['started_by'], 12)} {moment(row['started_ts'], now_us)}"),
+        fact("started", f"{plain(row['started_by'])} {moment(row['started_ts'], now_us)}"),
         fact("isolation", _told_level(row), "good" if row["level"] == "sealed" else "warn"),
         fact("digest", f"{row['mandate_sha256'][:8]}…{row['mandate_sha256'][-4:]}"),
     ]
@@ -218,7 +221,7 @@ def _facts(detail: RunDetail, now_us: int) -> list[Line]:
         lines.append(fact("runner", f"restarted {number(view.restarts)}×", "warn"))
     for waiver in view.waived(now_us):
         until = moment(waiver["expires"], now_us)
-        lines += [Line("WAIVED ", "bad").add(f"until {until}", "bad"), Line(plain(waiver["rule"], 30), "bad")]
+        lines += [Line("WAIVED ", "bad").add(f"until {until}", "bad"), Line(plain(waiver["rule"]), "bad")]
     if view.error:
         lines += [Line(), Line("LAST ERROR", "bad"), Line(plain(view.error))]
     if row["reason"]:

@@ -55,18 +55,23 @@ class Pane(Container):
     def first_focus(self) -> Widget | None:
         return self.table
 
+    def why_unread(self) -> str:
+        """Why what is shown cannot be signed yet; empty when all of it was on the screen."""
+        return ""
+
 
 class SplitPane(Pane):
     """A list and the chosen row's page: beside it where there is room, else in its place after Enter."""
 
     columns: Sequence[Column] = ()
     empty = "nothing yet"
+    pinned_as = ""
     beside_at: int | None = WIDE
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.is_open = False
-        self._table = VirtualTable(self.columns, empty=self.empty)
+        self._table = VirtualTable(self.columns, empty=self.empty, pinned_as=self.pinned_as)
         self.sheet = Sheet()
 
     def compose(self) -> ComposeResult:
@@ -93,9 +98,12 @@ class SplitPane(Pane):
         self.sheet.display = self.is_split or self.is_open
         self.set_class(self.is_split, "split")
         if self.sheet.display:
-            size = self.sheet.size
-            width = size.width or self.app.size.width - 2
-            self.sheet.show([line.fit(width) for line in self.page(width, size.height or 20)])
+            self.sheet.write(self.page, self.chosen)
+
+    def why_unread(self) -> str:
+        if not self.sheet.display or not self.sheet.unseen:
+            return ""
+        return f"read it to its end first: {self.sheet.read_pct}% was on the screen (Enter, then j)"
 
     def on_virtual_table_moved(self) -> None:
         self.console.look_closer()
@@ -109,20 +117,24 @@ class SplitPane(Pane):
         self.is_open = True
         self.sheet.scroll_to(0, 0, animate=False)
         self.update()
-        self.sheet.focus()
+        self.screen.set_focus(self.sheet)
 
     def back(self) -> bool:
         if not self.is_open:
             return False
         self.is_open = False
         self.update()
-        self._table.focus()
+        self.screen.set_focus(self._table)
         return True
+
+    def first_focus(self) -> Widget:
+        return self.sheet if self.is_open else self._table
 
 
 class PlansPane(SplitPane):
     columns = plans.COLUMNS
     empty = "no plan yet: one appears when a run in human mode wants to trade"
+    pinned_as = "PENDING"
 
     def rows(self) -> list[TableRow]:
         return plans.plan_rows(self.console.store.book, self.console.clock.wall_us())
@@ -244,7 +256,7 @@ class SheetPane(Pane):
         raise NotImplementedError
 
     def update(self) -> None:
-        self.sheet.show(self.lines(self.sheet.size.width or self.app.size.width - 2))
+        self.sheet.write(lambda width, _: self.lines(width))
 
     def first_focus(self) -> Widget:
         return self.sheet

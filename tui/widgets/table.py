@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class VirtualTable(ScrollView, can_focus=True):
     """The cursor belongs to a row's key: rows may move, the choice does not.
 
-    Row 0 is the header and stays. Selecting never decides anything.
+    Row 0 is the header and stays. Pinned rows stand below it in a zone that never scrolls away, above a line that
+    counts them: at most half of the list's height, with a scroll of its own. Selecting never decides anything.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,8 +43,14 @@ class VirtualTable(ScrollView, can_focus=True):
         """A row was clicked while it was chosen already."""
 
     def __init__(
-        self, columns: Sequence[Column], *, id: str | None = None, empty: str = "nothing yet"
+        self,
+        columns: Sequence[Column],
+        *,
+        id: str | None = None,
+        empty: str = "nothing yet",
+        pinned_as: str = "",
     ) -> None:
+        """pinned_as: what the pinned rows are called on the line below them."""
         super().__init__(id=id)
         self.columns = tuple(columns)
         self.all_rows: Sequence[TableRow] = ()
@@ -52,7 +59,9 @@ class VirtualTable(ScrollView, can_focus=True):
         self.wanted = ""
         self.sort_by: int | None = None
         self.flipped = False
-        self.empty = empty
+        self.empty, self.pinned_as = empty, pinned_as
+        self._pinned = self._all_pinned = 0
+        self._pin_from = 0
 
     # What is shown.
 
@@ -84,7 +93,8 @@ class VirtualTable(ScrollView, can_focus=True):
         if self.chosen is None or self.at is None:
             place = min(before or 0, len(self.shown) - 1)
             self.chosen = self.shown[place].key if self.shown else None
-        self.virtual_size = Size(0, len(self.shown) + 1)
+        self._pinned = sum(row.pinned for row in self.shown)
+        self._all_pinned = sum(row.pinned for row in self.all_rows)
         self._follow()
         self.refresh()
         self.post_message(self.Moved())
@@ -122,17 +132,44 @@ class VirtualTable(ScrollView, can_focus=True):
             self.choose(self.shown[place].key)
 
     def on_click(self, event: events.Click) -> None:
-        place = event.y - 1 + round(self.scroll_offset.y)
-        if event.y >= 1 and 0 <= place < len(self.shown):
+        place = self._place(event.y)
+        if place is not None:
             key = self.shown[place].key
             if key == self.chosen:
                 self.post_message(self.Opened())
             self.choose(key)
 
+    def on_resize(self) -> None:
+        self._follow()
+
+    @property
+    def _zone(self) -> int:
+        """Rows of the pinned zone; one more below it is its line."""
+        return min(self._pinned, max((self.size.height - 2) // 2, 1))
+
+    @property
+    def _top(self) -> int:
+        """Rows that do not scroll: the header, the pinned zone and its line."""
+        return 1 + (self._zone + 1 if self._all_pinned else 0)
+
     def _follow(self) -> None:
-        place = self.at
-        if place is not None and self.size.height > 1:
-            self.scroll_to_region(Region(0, place, 1, 2), animate=False)
+        """Bring the chosen row into sight: each zone scrolls for its own rows alone."""
+        zone, top, place = self._zone, self._top, self.at
+        self.virtual_size = Size(0, len(self.shown) - self._pinned + top)
+        self._pin_from = min(self._pin_from, self._pinned - zone)
+        if place is None or self.size.height <= 1:
+            return
+        if place < self._pinned:
+            self._pin_from = min(max(self._pin_from, place - zone + 1), place)
+        else:
+            self.scroll_to_region(Region(0, place - self._pinned, 1, top + 1), animate=False)
+
+    def _place(self, y: int) -> int | None:
+        """Which of the shown rows stands on this row of the widget."""
+        if 1 <= y <= self._zone:
+            return self._pin_from + y - 1
+        place = self._pinned + y - self._top + round(self.scroll_offset.y)
+        return place if y >= self._top and place < len(self.shown) else None
 
     # Drawing.
 
@@ -158,10 +195,13 @@ class VirtualTable(ScrollView, can_focus=True):
                 mark = ("▲" if self.flipped else "▼") if place == self.sort_by else ""
                 line.add(pad(column.title + mark, size, column.right) + " ", "title")
             return paint.strip(line, width, self.rich_style)
-        at = y - 1 + round(self.scroll_offset.y)
-        if at >= len(self.shown):
+        if self._all_pinned and y == self._zone + 1:
+            return paint.strip(self._pin_line(width), width, self.rich_style)
+        at = self._place(y)
+        if at is None:
             hidden = self.wanted and self.all_rows
-            text = ("no match: Esc clears the filter" if hidden else self.empty) if at == 0 else ""
+            is_first = y == self._top and not self.shown
+            text = ("no match: Esc clears the filter" if hidden else self.empty) if is_first else ""
             return paint.strip(Line(f" {text}", "dim"), width, self.rich_style)
         row = self.shown[at]
         is_chosen = row.key == self.chosen
@@ -170,3 +210,14 @@ class VirtualTable(ScrollView, can_focus=True):
             cell = row.cells[place]
             line.add(pad(cell.text, size, self.columns[place].right) + " ", cell.role)
         return paint.strip(line, width, self.rich_style, "cursor" if is_chosen else "")
+
+    def _pin_line(self, width: int) -> Line:
+        """How many there are, and how many of them stand above and below the zone."""
+        told = f"{self.pinned_as} {self._all_pinned}"
+        if self._pinned < self._all_pinned:
+            told += f", {self._pinned} match the filter"
+        elif self.sort_by is None and not self.flipped:
+            told += ", oldest first"
+        above, below = self._pin_from, self._pinned - self._zone - self._pin_from
+        told += (f"  ▲ {above} more" if above else "") + (f"  ▼ {below} more" if below else "")
+        return Line("─ ", "rule").add(told, "title").add(" " + "─" * width, "rule").clip(width)
