@@ -26,6 +26,7 @@ from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused
 from inalpha.model.instrument import Instrument
 from inalpha.model.latch import read_rows
+from inalpha.model.plain import plain
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.states import HaltState
 from inalpha.model.step import StepRequest
@@ -139,7 +140,7 @@ class Host:
         """A broker that cannot be reached or verified is told once, for whoever started this machine's host."""
         trouble = "" if self._client.is_connected else self._client.last_error
         if trouble and trouble != self._trouble:
-            print(f"warning: BUS_DOWN: {self._settings.bus}: {trouble}", file=sys.stderr, flush=True)  # noqa: T201
+            print(plain(f"warning: BUS_DOWN: {self._settings.bus}: {trouble}"), file=sys.stderr, flush=True)  # noqa: T201
         self._trouble = trouble
 
     def _follow(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from inalpha.bus import topics
+from inalpha.model.plain import plain
 from runners.admission import MAX_RUNS, MEMORY_SHARE
 
 UID_BASE = 60_100
@@ -108,7 +109,7 @@ def from_credentials(path: Path, name: str, url: str | None, **limits: Any) -> S
             bytes.fromhex(held["daemon_key"]), held["root"], ca_file=held["ca"], **limits,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"error: CREDENTIALS: {path}: {error}", file=sys.stderr)  # noqa: T201
+        print(plain(f"error: CREDENTIALS: {path}: {error}"), file=sys.stderr)  # noqa: T201
         sys.exit(78)
     topics.check_identity(settings.identity)
     return settings

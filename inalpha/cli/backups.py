@@ -20,7 +20,7 @@ from inalpha.audit.keys import (
 from inalpha.cli.client import read_passphrase
 from inalpha.cli.main import home_of, named_home
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json
+from inalpha.cli.output import emit_json, say
 from inalpha.cli.recover import apply
 from inalpha.client.operator import choose_operator, needs_passphrase
 from inalpha.ledger import backup as backups
@@ -53,7 +53,7 @@ def backup(ctx: click.Context, words: tuple[str, ...], home_override: str | None
     else:
         raise InalphaError("USAGE", "name one file.", "inalpha backup [test] FILE", exit_code=EXIT_USAGE)
     found = {"file": file, "size": report.size, "root": report.root, "genesis": report.genesis}
-    emit_json(found) if as_json else click.echo(f"{file} {text} {report.size} lines, root {report.root}")
+    emit_json(found) if as_json else say(f"{file} {text} {report.size} lines, root {report.root}")
 
 
 @click.command()
@@ -80,7 +80,7 @@ def restore(
     home = named_home(ctx, home_override)
     lock = take_lock(home.root) if home.exists else None
     for told in sweep(home.root):
-        click.echo(told, err=True)
+        say(told, err=True)
     try:
         with workplace(home.root.parent, f"{home.root.name}.restoring-") as place:
             fresh = Home(place)
@@ -96,9 +96,9 @@ def restore(
     if as_json:
         emit_json(body)
         return
-    click.echo(f"{home.root} restored, HALTED; resume with: inalpha resume all --reason TEXT")
+    say(f"{home.root} restored, HALTED; resume with: inalpha resume all --reason TEXT")
     if aside is not None:
-        click.echo(f"the home before is {aside}")
+        say(f"the home before is {aside}")
 
 
 def _furnish(old: Home, fresh: Home, key_folder: Path | None) -> None:

@@ -18,11 +18,12 @@ from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.evidence import evidence_lines, verdict, verdict_lines
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import emit_items, emit_json, iso, say, table
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_FAILURE, EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
+from inalpha.model.plain import lines_of
 
 if TYPE_CHECKING:
     from inalpha.strategy.lint import Finding
@@ -77,9 +78,8 @@ def submit(
     if as_json:
         emit_json(found)
     else:
-        click.echo(f"{found['candidate']}  {found['state']}")
-        for line in verdict_lines(found):
-            click.echo(line, err=True)
+        say(f"{found['candidate']}  {found['state']}")
+        say(*verdict_lines(found), err=True)
     if found["state"] == "failed":
         ctx.exit(EXIT_FAILURE)
 
@@ -199,7 +199,7 @@ def show(
         other = readers.candidate(reader, diff) if diff else None
     text = (readers.read_blob(home.root, row["sha256"]) or b"").decode("utf-8", "replace")
     if source:
-        click.echo("\n".join(plain(line) for line in text.splitlines()))
+        say(*_shown(text))
         return
     if other is not None:
         _print_diff(home, other, row, text)
@@ -209,12 +209,11 @@ def show(
     if as_json:
         emit_json({**_item(home, row), "reason": reason, "evidence": evidence})
         return
-    click.echo(f"{row['candidate']}  {row['state']}  by {row['submitted_by']}  sha256 {row['sha256']}")
-    click.echo(f"  why      “{plain(readers.read_text(home.root, row['rationale_commit']) or 'erased')}”")
+    say(f"{row['candidate']}  {row['state']}  by {row['submitted_by']}  sha256 {row['sha256']}")
+    say(f"  why      “{readers.read_text(home.root, row['rationale_commit']) or 'erased'}”")
     if row["decided_by"]:
-        click.echo(f"  decided  {row['decided_by']}: “{plain(reason or 'erased')}”")
-    for line in evidence_lines(evidence):
-        click.echo(line)
+        say(f"  decided  {row['decided_by']}: “{reason or 'erased'}”")
+    say(*evidence_lines(evidence))
 
 
 def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str) -> None:
@@ -222,10 +221,14 @@ def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str)
 
     before = (readers.read_blob(home.root, old["sha256"]) or b"").decode("utf-8", "replace")
     lines = difflib.unified_diff(
-        before.splitlines(), text.splitlines(), old["candidate"], new["candidate"], lineterm=""
+        _shown(before), _shown(text), old["candidate"], new["candidate"], lineterm=""
     )
-    for line in lines:
-        click.echo(plain(line))
+    say(*lines)
+
+
+def _shown(source: str) -> list[str]:
+    """A source's own lines, its tabs as the columns that they are."""
+    return [line.expandtabs() for line in lines_of(source)]
 
 
 def _decide(home: Home, who: Operator, action: str, name: str, reason: str, second: Second) -> dict[str, Any]:
@@ -266,7 +269,7 @@ def _make_decision(action: str, text: str) -> None:
         if as_json:
             emit_json(found)
         else:
-            click.echo(f"{found['candidate']}  {found['state']}")
+            say(f"{found['candidate']}  {found['state']}")
 
 
 def _no_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ from inalpha.client.operator import (
 from inalpha.ledger import readers
 from inalpha.model.errors import ConfigError, Refused
 from inalpha.model.home import Home
+from inalpha.model.plain import plain
 
 __all__ = [
     "Commitment",
@@ -65,7 +66,7 @@ def read_passphrase(file: str | None, prompt: str) -> str:
         raise Refused(
             "PASSPHRASE", "a passphrase is needed and no terminal asks for it.", "--passphrase-file FILE"
         )
-    return getpass.getpass(prompt)
+    return getpass.getpass(plain(prompt))
 
 
 def send(

@@ -24,7 +24,7 @@ from inalpha.audit.sshagent import AgentSigner, identities
 from inalpha.cli.client import Operator, gate, read_passphrase, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json, table
+from inalpha.cli.output import emit_items, emit_json, say, table
 from inalpha.cli.setup import HANDLE
 from inalpha.client.newkeys import enrol_with_file, settle
 from inalpha.daemon.presence import require
@@ -65,7 +65,7 @@ def write_key(path: Path, key: SigningKey, passphrase: str | None) -> None:
 def tell_settled(home: Home, *others: Path) -> None:
     """Finish what an earlier verb was killed in, and say so."""
     for told in settle(home, *others):
-        click.echo(told, err=True)
+        say(told, err=True)
 
 
 def add_agent(home: Home, who: Any, name: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def agent_add(
     home = home_of(ctx, home_override)
     require(home)
     found = add_agent(home, unlock(home, operator, passphrase_file), name)
-    emit_json(found) if as_json else click.echo(f"{found['principal']}  key {found['key']}")
+    emit_json(found) if as_json else say(f"{found['principal']}  key {found['key']}")
 
 
 @operator.command("add")
@@ -153,7 +153,7 @@ def operator_add(
             lambda made: write_agent(made, agent_signer.key.public),
             lambda: enrol(home, who, agent_signer, f"op:{name}", role, None),
         )
-        emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  in ssh-agent")
+        emit_json({"principal": f"op:{name}", **found}) if as_json else say(f"op:{name}  in ssh-agent")
         return
     key = new_key()
     passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
@@ -164,7 +164,7 @@ def operator_add(
         lambda made: write_key(made, key, passphrase),
         lambda: enrol(home, who, signer, f"op:{name}", role, None),
     )
-    emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
+    emit_json({"principal": f"op:{name}", **found}) if as_json else say(f"op:{name}  key {path}")
 
 
 @operator.command()
@@ -213,7 +213,7 @@ def recover(
         return enrol(home, who, signer, f"op:{name}", "owner", None)
 
     found = enrol_with_file(path, signer, lambda made: write_key(made, key, passphrase), replace_keys)
-    emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
+    emit_json({"principal": f"op:{name}", **found}) if as_json else say(f"op:{name}  key {path}")
 
 
 def _agent_key(comment: str) -> bytes:
@@ -278,7 +278,7 @@ def _revoke(
     who = unlock(home, named, passphrase_file)
     data = {"principal": principal, "valid_through_seq": size - 1, "vkey": rows[-1]["vkey"]}
     found = send(home, "key.revoke", {"data": data, "gate": gate(home, who, "key.revoke", data)}, who)
-    emit_json({"principal": principal, **found}) if as_json else click.echo(f"{principal}  revoked")
+    emit_json({"principal": principal, **found}) if as_json else say(f"{principal}  revoked")
 
 
 @agent.command("revoke")

@@ -17,7 +17,7 @@ from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, say, table
 from inalpha.cli.propose import flatten
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
@@ -34,6 +34,7 @@ from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_PENDING, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.plain import json_text
 from inalpha.model.whoami import user_name
 from inalpha.risk.rules import load_rules
 from inalpha.strategy.params import BadParam, merge_params
@@ -131,13 +132,13 @@ def start(
         allocation=allocation, approval=approval, expires_s=seconds, fill=fill, params=values,
     )  # fmt: skip
     if not as_json:
-        click.echo(json.dumps(body, indent=2, sort_keys=True), err=True)
-        click.echo(f"digest {mandate_digest(body)}", err=True)
+        say(*json.dumps(body, indent=2, sort_keys=True).split("\n"), err=True)
+        say(f"digest {mandate_digest(body)}", err=True)
     found = sign_and_start(home, who, body, spec, host, second)
     if as_json:
         emit_json({**found, "mandate": body})
     else:
-        click.echo(found["run"])
+        say(found["run"])
 
 
 def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
@@ -313,7 +314,7 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
     for key, value in item.items():
         if key == "realised":  # the same as gross, under the name that scripts know
             continue
-        click.echo(f"{key:14} {plain(_in_words(value))}")
+        say(f"{key:14} {plain(_in_words(value))}")
 
 
 def _in_words(value: object) -> object:
@@ -353,7 +354,7 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
     if as_json:
         body = {"schema": 1, "seq": entry["n"], "kind": entry["kind"], "bar": entry["bar"], "input": inputs,
                 "output": outputs, "head": entry["head"]}  # fmt: skip
-        click.echo(json.dumps(body, ensure_ascii=False))
+        say(json_text(body))
         return
     if entry["kind"] == "bar":
         reply = outputs.get("reply", {"logs": [], "error": "", "intents": []})
@@ -361,13 +362,11 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
         told += [f"{len(outputs['fills'])} fills"] if "fills" in outputs else []
         told += [f"error {reply['error']}"] if reply["error"] else []
         told += [f"“{text}”" for text in reply["logs"]]
-        click.echo(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
+        say(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
     elif entry["kind"] == "command":
-        click.echo(
-            plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip()
-        )
+        say(plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip())
     elif entry["kind"] == "anomaly":
-        click.echo(plain(f"{inputs['kind']} {inputs['detail']}"))
+        say(plain(f"{inputs['kind']} {inputs['detail']}"))
 
 
 @run.command()
@@ -401,11 +400,11 @@ def stop(
     if as_json:
         emit_json({**found, "flatten": closing} if flattens else found)
         return
-    click.echo(f"{name}  {found['state']}")
+    say(f"{name}  {found['state']}")
     if closing is not None:
-        click.echo(f"{closing['plan']}  approved, {closing['order']} closes the position at the next bar")
+        say(f"{closing['plan']}  approved, {closing['order']} closes the position at the next bar")
     elif flattens:
-        click.echo(f"{name}  holds nothing")
+        say(f"{name}  holds nothing")
 
 
 @run.command()
@@ -419,7 +418,7 @@ def pause(ctx: click.Context, name: str, reason: str, home_override: str | None,
     home = home_of(ctx, home_override)
     args = {"scope": "run", "run": name, "state": "REDUCING", "reason": reason, "user": user_name()}
     found = send(home, "halt", args)
-    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
+    emit_json(found) if as_json else say(f"{name}  {found['state']}")
 
 
 @run.command()
@@ -444,7 +443,7 @@ def resume(
     home = home_of(ctx, home_override)
     require(home)
     found = sign_resume(home, unlock(home, operator, passphrase_file), name, reason)
-    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
+    emit_json(found) if as_json else say(f"{name}  {found['state']}")
 
 
 @run.command()
@@ -469,7 +468,7 @@ def wait(
         with reading(home) as reader:
             item = run_item(home, reader, readers.run(reader, name))
         if item["state"] == state:
-            emit_json(item) if as_json else click.echo(f"{name}  {state}")
+            emit_json(item) if as_json else say(f"{name}  {state}")
             return
         if item["state"] in ("stopped", "failed"):
             why = item["error"] or item["reason"]

@@ -11,7 +11,7 @@ import click
 from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
 from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_json, plain, table
+from inalpha.cli.output import emit_json, plain, say, table
 from inalpha.client import halting
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
@@ -62,9 +62,9 @@ def halt(
     if as_json:
         emit_json(found)
         return
-    click.echo(f"{found['scope']}  {found['state']}  {found['by']}")
+    say(f"{found['scope']}  {found['state']}  {found['by']}")
     for warning in found["warnings"]:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
 
 
 def set_halt(home: Home, scope: dict[str, Any], state: HaltState, reason: str) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def resume(
     home = home_of(ctx, home_override)
     require(home)
     found = sign_resume(home, unlock(home, operator, passphrase_file), scope, reason)
-    emit_json(found) if as_json else click.echo(f"{found['scope']}  {found['state']}")
+    emit_json(found) if as_json else say(f"{found['scope']}  {found['state']}")
 
 
 @click.group()
@@ -150,7 +150,7 @@ def show(ctx: click.Context, account: str | None, home_override: str | None, as_
         return
     rows = [(name, key, value) for name, keys in settings.items() for key, value in keys.items()]
     table(rows, ("control", "setting", "value"))
-    click.echo(f"zone {rules.zone}  sha256 {rules.sha256}")
+    say(f"zone {rules.zone}  sha256 {rules.sha256}")
 
 
 @risk.command("check")
@@ -162,7 +162,7 @@ def check(file: str, as_json: bool) -> None:
     if as_json:
         emit_json({"valid": True, "sha256": rules.sha256, "active": rules.active})
     else:
-        click.echo(f"{plain(file)}: valid, {rules.active} controls active, sha256 {rules.sha256}")
+        say(f"{plain(file)}: valid, {rules.active} controls active, sha256 {rules.sha256}")
 
 
 @risk.command("init")
@@ -176,7 +176,7 @@ def init(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
         raise Refused("FILE_EXISTS", f"{home.risk} holds rules.", "Edit it, or move it away first.")
     home.risk.write_text(default_text(), encoding="utf-8")
     os.chmod(home.risk, 0o600)
-    emit_json({"file": str(home.risk)}) if as_json else click.echo(str(home.risk))
+    emit_json({"file": str(home.risk)}) if as_json else say(str(home.risk))
 
 
 @risk.command("apply")
@@ -206,4 +206,4 @@ def apply(
     if as_json:
         emit_json({**found, "rules_sha256": rules.sha256, "loosened": loosened})
     else:
-        click.echo(f"in force: {rules.sha256}" + (f", loosens {loosened}" if loosened else ""))
+        say(f"in force: {rules.sha256}" + (f", loosens {loosened}" if loosened else ""))

@@ -26,7 +26,7 @@ from inalpha.audit.keys import (
 from inalpha.cli.client import read_passphrase
 from inalpha.cli.main import named_home
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json
+from inalpha.cli.output import emit_json, say
 from inalpha.daemon.config import DEFAULT_TEXT
 from inalpha.ledger import readers
 from inalpha.ledger.txn import Txn
@@ -88,14 +88,14 @@ def _tell(home: Home, handle: str, genesis: Genesis, *, is_open: bool, as_json: 
             }
         )
         return
-    click.echo(f"home      {home.root}")
-    click.echo(f"operator  op:{handle}, account {owner_account_id(handle)}")
-    click.echo(f"genesis   {genesis.hex}")
-    click.echo("          Keep this outside the machine: it anchors every later verification.")
-    click.echo(f"recovery  {genesis.recovery_seed}")
-    click.echo("          Write this on paper now. It is shown once and kept nowhere.")
+    say(f"home      {home.root}")
+    say(f"operator  op:{handle}, account {owner_account_id(handle)}")
+    say(f"genesis   {genesis.hex}")
+    say("          Keep this outside the machine: it anchors every later verification.")
+    say(f"recovery  {genesis.recovery_seed}")
+    say("          Write this on paper now. It is shown once and kept nowhere.")
     if is_open:
-        click.echo("warning: the operator key is open (no passphrase).", err=True)
+        say("warning: the operator key is open (no passphrase).", err=True)
 
 
 def create_home(
