@@ -23,6 +23,7 @@ from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
 from inalpha.execution.mandates import mandate, mandate_digest
 from inalpha.ledger import outcomes, readers
+from inalpha.ledger.dropped import dropped_words, in_words
 from inalpha.ledger.halts import binding, standing
 from inalpha.ledger.runbook import run_money
 from inalpha.market.bars import load_bars
@@ -306,10 +307,12 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         row = readers.run(reader, name)
-        item = run_item(home, reader, row)
+        dropped = dropped_words(reader, name)
+        item = run_item(home, reader, row) | {"dropped_words": dropped}
     if as_json:
         emit_json(item)
         return
+    item["dropped_words"] = in_words(dropped)
     item["last_bar"] = bar_words(row["last_close"], row["timeframe"])
     for key, value in item.items():
         if key == "realised":  # the same as gross, under the name that scripts know
@@ -362,6 +365,7 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
         told += [f"{len(outputs['fills'])} fills"] if "fills" in outputs else []
         told += [f"error {reply['error']}"] if reply["error"] else []
         told += [f"“{text}”" for text in reply["logs"]]
+        told += [f"dropped {reply['dropped']:,} bytes of its words"] if reply.get("dropped") else []
         say(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
     elif entry["kind"] == "command":
         say(plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip())

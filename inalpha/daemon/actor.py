@@ -508,8 +508,8 @@ class RunActor:
             try:
                 reply, failure = await self._ask(request)
                 fresh: dict[str, Salted] = {}
-                if reply is not None and reply.intents:
-                    reply, fresh = self.reasons.commit(reply)
+                if reply is not None:
+                    reply, fresh = self.reasons.commit(kernel.heard(reply))
                 result = await self.office.write(
                     lambda txn: self._commit(txn, kernel, reply, began, fresh), ("step", [self.run])
                 )
@@ -563,6 +563,9 @@ class RunActor:
         if not self.office.accounts.affords(self.account, self.run, opening_e8, result.fills):
             raise StepVoided  # another run's exit took the cash meanwhile; the bar is begun again
         write_step(txn, self.plan.facts, result)
+        if result.dropped:
+            text = "its strategy says more than a run keeps: inalpha run show tells how much was dropped"
+            self.office.alert(txn, "words", self.run, text)
         if result.fills and result.cash_e8 < 0:
             text = f"the book stands at {text_from_e8(result.cash_e8)}: an exit filled beyond its cash"
             self.office.alert(txn, "book_negative", self.run, text)

@@ -28,6 +28,7 @@ from inalpha.kernel.orders import LiveOrder, by_number
 from inalpha.kernel.records import Command, CommandResult, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.view import Activity, make_claim, make_view
+from inalpha.model.allowance import Allowance
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderState
 from inalpha.model.risk import AccountContext, FillTerms, RiskCheck, RunClaim, RunView, Stage
@@ -65,6 +66,7 @@ class Kernel:
     ) -> None:
         self.spec = spec
         self.risk = risk
+        self._allowance = Allowance()
         self.gateway = gateway
         self.guard: Guard = guard or NoGuard()
         self.book = Book(spec.instrument, spec.opening_cash_e8)
@@ -224,7 +226,7 @@ class Kernel:
         exchange = self.exchange
         fills, ends = self._drain() if exchange.fills or exchange.ends else _NOTHING
         begin_text, lag_ns = self._begin_text, self.lag_ns
-        spoke = intents or logs or error or lost
+        spoke = intents or logs or error or lost or reply.dropped_bytes
         if spoke or fills or ends or decisions or lag_ns or begin_text or finish_text:
             if fills:
                 self._take_book()
@@ -236,13 +238,18 @@ class Kernel:
         else:
             written = self.chain.quiet(bar)
         return StepResult(
-            bar, fills, ends, decisions, logs, error, book.lots, book.cash_e8, self._equity_e8, written
-        )
+            bar, fills, ends, decisions, logs, error, book.lots, book.cash_e8, self._equity_e8, written,
+            reply.dropped_bytes,
+        )  # fmt: skip
+
+    def heard(self, reply: StepReply) -> StepReply:
+        """What a runner has just said about the open bar, with as much of its words as the run keeps."""
+        return self._allowance.keep(reply, self.now_ns)
 
     def step(self, bar: Bar, received_ns: int, context: AccountContext, runner: Runner) -> StepResult:
         """One whole step for synchronous users."""
         request = self.begin(bar, received_ns, context)
-        return self.finish(None if request is None else runner.step(request), context)
+        return self.finish(None if request is None else self.heard(runner.step(request)), context)
 
     def command(self, command: Command, context: AccountContext) -> CommandResult:
         """Take a journalled control between two bars."""

@@ -109,7 +109,7 @@ class CommandResult:
 class StepResult(msgspec.Struct, frozen=True, gc=False):
     """One consumed bar: what happened, the book at the bar's close, and the journal's link.
 
-    written: None where the journal is kept as lines.
+    written: None where the journal is kept as lines. dropped: bytes of the strategy's words that are not kept.
     """
 
     bar: Bar
@@ -122,6 +122,7 @@ class StepResult(msgspec.Struct, frozen=True, gc=False):
     cash_e8: int
     equity_e8: int
     written: JournalEntry | None = None
+    dropped: int = 0
 
     @property
     def entry(self) -> JournalEntry:

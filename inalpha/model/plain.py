@@ -90,6 +90,8 @@ def json_text(body: object, indent: int | None = None) -> str:
 
 def escaped_json(text: str) -> str:
     """The same JSON, equal for every reader of JSON, without characters that a terminal may obey."""
+    if text.isascii() and "\x7f" not in text:
+        return text
     return _LOOSE.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
