@@ -73,6 +73,7 @@ CHECKS = {
     "I17": "ids and nonces",
     "I18": "clocks",
     "I19": "loosening is signed",
+    "I22": "isolation below sealed is waived",
 }
 
 
@@ -1206,7 +1207,12 @@ class Books:
         self.runs[data["run"]] = Run(name, mandate, data["mandate_sha256"], line.seq)
 
     def run_isolated(self, line: Line, data: dict[str, Any]) -> None:
-        self._live(data["run"])
+        """Below sealed while the owner's last word allows that level or a lower one, for this run and host."""
+        level, host, name = data["level"], data["host"], data["run"]
+        reaching = {"sealed": (), "fenced": ("fenced", "process"), "process": ("process",)}[level]
+        waived = [self.opt_outs.get((f"isolation.{which}.{host}", name), 0) for which in reaching]
+        require(level == "sealed" or max(waived) > line.ts, "I22", f"{name} is {level} on {host}, unwaived")
+        self._live(name)
 
     def run_stop(self, line: Line, data: dict[str, Any]) -> None:
         good = ("operator", "feed_ended", "mandate_expired", "revoked")
