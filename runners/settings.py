@@ -14,6 +14,7 @@ from typing import Any
 
 from inalpha.bus import topics
 from inalpha.model.plain import plain
+from inalpha.model.secretfile import read_secret
 from runners.admission import MAX_RUNS, MEMORY_SHARE
 
 UID_BASE = 60_100
@@ -77,8 +78,8 @@ def parse(arguments: list[str] | None) -> tuple[Settings, Path | None]:
         a.bus,
         a.instance,
         a.epoch,
-        lambda: str(a.token_file.read_text(encoding="ascii").strip()),
-        a.key_file.read_text(encoding="ascii").strip(),
+        lambda: read_secret(a.token_file).strip(),
+        read_secret(a.key_file).strip(),
         bytes.fromhex(a.daemon_key),
         a.root,
         a.latch,

@@ -30,6 +30,7 @@ from inalpha.ledger.lock import take_lock
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.home import Home
+from inalpha.model.secretfile import check_closed
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -110,6 +111,7 @@ def _furnish(old: Home, fresh: Home, key_folder: Path | None) -> None:
     for kind in ("op", "agent"):
         make_private(fresh.keys / kind)
         for path in sorted((source / kind).glob("*.key*")):
+            check_closed(path, path.stat())
             shutil.copyfile(path, fresh.keys / kind / path.name)
             os.chmod(fresh.keys / kind / path.name, 0o600)
     if old.demo_mark.exists():

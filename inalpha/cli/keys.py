@@ -21,7 +21,7 @@ from inalpha.audit.keys import (
 )
 from inalpha.audit.notes import Signer, SigningKey
 from inalpha.audit.sshagent import AgentSigner, identities
-from inalpha.cli.client import Operator, gate, read_passphrase, reading, send, unlock
+from inalpha.cli.client import Operator, gate, new_passphrase, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_items, emit_json, say, table
@@ -31,6 +31,7 @@ from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
+from inalpha.model.secretfile import read_secret
 
 
 @click.group()
@@ -156,7 +157,7 @@ def operator_add(
         emit_json({"principal": f"op:{name}", **found}) if as_json else say(f"op:{name}  in ssh-agent")
         return
     key = new_key()
-    passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
+    passphrase = None if is_open else new_passphrase(new_passphrase_file, name, home.root.name)
     signer = Signer(operator_name(origin, name), key)
     found = enrol_with_file(
         path,
@@ -190,11 +191,11 @@ def recover(
     check_handle(name)
     require(home)
     try:
-        seed = bytes.fromhex(Path(seed_file).read_text(encoding="utf-8").strip())
+        seed = bytes.fromhex(read_secret(Path(seed_file)).strip())
         recovery = SigningKey(seed)
     except ValueError as error:
         raise Refused("SEED", f"{seed_file} holds no recovery seed.", "64 hexadecimal digits.") from error
-    passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
+    passphrase = None if is_open else new_passphrase(new_passphrase_file, name, home.root.name)
     tell_settled(home)
     with reading(home) as reader:
         origin, size = readers.origin(reader), readers.size(reader)
