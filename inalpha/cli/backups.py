@@ -22,6 +22,7 @@ from inalpha.cli.main import home_of, named_home
 from inalpha.cli.options import home_option, json_option
 from inalpha.cli.output import emit_json, say
 from inalpha.cli.recover import apply
+from inalpha.cli.restored import settle_settings, words_of
 from inalpha.client.operator import choose_operator, needs_passphrase
 from inalpha.ledger import backup as backups
 from inalpha.ledger import mend, readers
@@ -77,7 +78,10 @@ def restore(
     home_override: str | None,
     as_json: bool,
 ) -> None:
-    """Make the home from FILE: verified, signed by the owner, HALTED; the present home is set aside."""
+    """Make the home from FILE: verified, signed by the owner, HALTED; the present home is set aside.
+
+    The backup's settings are shown and set aside; its looser risk rules wait for a signature.
+    """
     home = named_home(ctx, home_override)
     lock = take_lock(home.root) if home.exists else None
     for told in sweep(home.root):
@@ -87,16 +91,19 @@ def restore(
             fresh = Home(place)
             backups.unpack(file, fresh.root)
             backups.check(fresh.root)
+            settings = settle_settings(home, fresh)
             _furnish(home, fresh, key_folder)
             found = _sign(home, fresh, reason, operator, passphrase_file)
             aside = put_in_place(fresh.root, home.root)
     finally:
         if lock is not None:
             os.close(lock)
-    body = {**found, "home": str(home.root), "set_aside": str(aside) if aside else None}
+    body = {**found, "home": str(home.root), "set_aside": str(aside) if aside else None, "settings": settings}
     if as_json:
         emit_json(body)
         return
+    for item in settings:
+        say(*words_of(item))
     say(f"{home.root} restored, HALTED; resume with: inalpha resume all --reason TEXT")
     if aside is not None:
         say(f"the home before is {aside}")

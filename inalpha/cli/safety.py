@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
+from inalpha.cli.client import Commitment, Operator, choose_operator, gate, reading, send, unlock
 from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option, signing_options
 from inalpha.cli.output import emit_json, plain, say, table
+from inalpha.cli.restored import changed_settings
 from inalpha.client import halting
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
@@ -194,13 +195,17 @@ def apply(
     """Sign the rules of risk.toml, looser ones included; runs started from now on are bound by them."""
     home = home_of(ctx, home_override)
     require(home)
-    who = unlock(home, operator, passphrase_file)
-    rules = load_rules(home.risk, who.handle)
-    account = owner_account_id(who.handle)
+    handle = choose_operator(home, operator)
+    rules = load_rules(home.risk, handle)
+    account = owner_account_id(handle)
     with reading(home) as reader:
         old = readers.one(reader, "SELECT * FROM limits WHERE account = ?", account)
-    before = readers.read_blob(home.root, old["rules_sha256"]) if old else None
-    loosened = loosens(rules, rules_from_canonical(before.decode())) if before else None
+    text = readers.read_blob(home.root, old["rules_sha256"]) if old else None
+    before = rules_from_canonical(text.decode()) if text else None
+    loosened = loosens(rules, before) if before else None
+    if before is not None:  # what is about to be signed, whoever wrote the file
+        say(*changed_settings(before, rules), err=True)
+    who = unlock(home, handle, passphrase_file)
     data = {"account": account, "direction": "loosen", "rules_sha256": rules.sha256}
     found = send(home, "limits.set", {"data": data, "gate": gate(home, who, "limits.set", data)}, who)
     if as_json:
