@@ -26,6 +26,7 @@ from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused
 from inalpha.model.instrument import Instrument
 from inalpha.model.latch import read_rows
+from inalpha.model.memory import close_memory
 from inalpha.model.plain import plain
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.states import HaltState
@@ -360,6 +361,7 @@ def _ended_of(error: RunnerEnded) -> EndedBody:
 
 def main(arguments: list[str] | None = None) -> None:
     """Start the zygote from the main thread, measure, then serve."""
+    close_memory()
     settings, orphans = parse(arguments)
     parent = os.getppid()
     if settings.is_child:

@@ -19,6 +19,7 @@ from inalpha import __version__
 from inalpha.cli.output import fail, guarded, say, show_trouble
 from inalpha.model.errors import EXIT_FAILURE, EXIT_USAGE, ConfigError, InalphaError
 from inalpha.model.home import Home
+from inalpha.model.memory import close_memory
 
 # verb -> module that holds its click command under the same name ("-" becomes "_").
 VERBS: dict[str, str] = {
@@ -74,6 +75,7 @@ class Verbs(click.Group):
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        close_memory()
         with guarded():
             return self._main(*args, **kwargs)
 
