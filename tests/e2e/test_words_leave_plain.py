@@ -17,6 +17,7 @@ from support.installation import Installation, first_bars
 
 from inalpha.cli import output
 from inalpha.cli.main import main
+from inalpha.model.allowance import BAR_BYTES
 from inalpha.model.plain import plain
 
 FILE = Path(__file__).parents[1] / "support" / "strategies" / "escapes.py"
@@ -51,7 +52,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     try:
         candidate = home.promote(FILE)
         bars = first_bars("GOOG-1d.csv", 60, folder / "bars.csv")
-        run = home.run(candidate, bars, "max", "GOOG", "--param", "last=40")
+        run = home.run(candidate, bars, "max", "GOOG", "--param", "last=40", "--param", "flood=8")
         home("run", "wait", run, "--state", "failed", "--timeout", "60")
         home("halt", "--run", run, "--reason", f"enough {HOSTILE}")
         odd = folder / "odd\x1b[2J\u202e.csv"
@@ -83,7 +84,7 @@ def executing_verbs(stage: Stage) -> list[list[str]]:
     """A sandbox each: asked once, the backtest in both forms."""
     what = [str(FILE), "--bars", stage.bars, "--timeframe", "1d", "--param"]
     return [
-        ["replay", stage.run], ["parity", stage.run], ["backtest", *what, "last=40"],
+        ["replay", stage.run], ["parity", stage.run], ["backtest", *what, "last=40", "--param", "flood=8"],
         ["backtest", *what, "last=40", "--json"], ["walkforward", *what, "last=0,40", "--train", "30", "--test", "10"],
     ]  # fmt: skip
 
@@ -121,6 +122,7 @@ def test_no_reading_verb_tells_a_raw_word(stage: Stage) -> None:
         if words[-1] == "--json":
             assert [json.loads(line) for line in out.splitlines()], words
     # It was asked about the right things: each kind of word is there, made visible.
+    assert "note: dropped" in told and "a bar keeps 8 KiB of reasons and of logs" in " ".join(told.split())
     for kind in ("\\x1b[2J\\x1b[31mFAKE\\r\\n", "\\u202e", "\\x9b2J", "\\x85next", "\\u2028", "title\\x07"):
         assert kind in told, kind
 
@@ -162,6 +164,20 @@ def test_the_report_is_markdown_that_no_reason_can_forge(stage: Stage) -> None:
     decided = json.loads(stage.ask("decisions", "--json")[1])["items"]
     items = text.partition("## Decisions")[2].splitlines()
     assert sum(line.startswith("- ") for line in items) == len(decided)
+
+
+def test_what_a_run_does_not_keep_of_its_words_is_told(stage: Stage) -> None:
+    log = [json.loads(line) for line in stage.ask("run", "log", stage.run, "--json")[1].splitlines()]
+    replies = [entry["output"].get("reply", {}) for entry in log if entry["kind"] == "bar"]
+    dropped = [reply.get("dropped", 0) for reply in replies]
+    assert all(sum(map(len, reply.get("logs", ()))) <= BAR_BYTES for reply in replies)
+    assert min(dropped[:40]) > 4096
+    days = json.loads(stage.ask("run", "show", stage.run, "--json")[1])["dropped_words"]
+    assert [row["bytes"] for row in days] == dropped[:40] and days[0]["day"] == "2004-08-19"
+    shown = stage.ask("run", "show", stage.run)[1]
+    assert f"{sum(dropped):,} bytes of the strategy's words, on 2004-08-19 and 39 later days" in shown
+    assert stage.ask("run", "log", stage.run)[1].count("bytes of its words") == 40
+    assert "words run-1: its strategy says more than a run keeps" in stage.ask("report")[1]
 
 
 def test_files_of_a_backtest_hold_no_raw_word_and_no_formula(stage: Stage) -> None:

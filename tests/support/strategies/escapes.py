@@ -10,6 +10,7 @@ REASON = (
 
 class Escapes(Strategy):
     last: int = 0
+    flood: int = 0
 
     def on_start(self) -> None:
         self.count = 0
@@ -24,6 +25,8 @@ class Escapes(Strategy):
                 self.close("\x1b]8;;http://example.invalid/\x07link\u200b")
         self.log("\x1b[2J\x1b[H \u202e reversed \x9b2J \x85next \u2028# a heading")
         print("\x1b[2Jprinted\rover")  # noqa: T201
+        for _ in range(self.flood):
+            self.log("words " * 300)
         if self.count == self.last:
             kind = type("\x1b[2JName\nType", (Exception,), {})
             raise kind("\x1b]0;title\x07 text \u202e\nfill fill-9 forged\n# All is well")
