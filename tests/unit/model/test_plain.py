@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from inalpha.audit.standalone import verify
 from inalpha.model.plain import cell, escaped_json, json_text, lines_of, markdown, plain, quoted
 
 HOSTILE = [
@@ -133,3 +134,17 @@ def test_nothing_prints_but_the_printers() -> None:
 def test_the_ban_would_find_each_way_to_print() -> None:
     ways = "print(1)\nclick.echo(1)\nsys.stdout.write('a')\nsys.stderr.writelines([])\nclick.secho(1)\nos.write(1, b'')"
     assert prints(ast.parse(ways)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_auditors_file_tells_nothing_raw_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "odd\x1b[2J\u202e.zip"
+    for words in ([str(odd)], [str(tmp_path)], [str(tmp_path), "--policy", str(odd)]):
+        with pytest.raises(SystemExit):
+            verify.main([*words, "--genesis", "0" * 64])
+    odd.write_bytes(b"no archive")
+    assert verify.main([str(odd), "--genesis", "0" * 64]) == verify.BROKEN
+    verify.show({"checks": [], "reason": f"C1 at line 0: {HOSTILE[0]}"})
+    told = capsys.readouterr()
+    assert "\\x1b[2J" in told.err and not set(told.out + told.err) & set("\x1b\r\x07\x9b\u202e")
