@@ -16,8 +16,9 @@ _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
-# Markdown reads none of these words as anything but words. Not a line's first one: see _BLOCK.
-_WORD = re.compile(r"[^\\`*_\[\]<>|~&#$!@{}=^+]*\Z")
+# Markdown reads none of these words as anything but words, an underscore inside of one included (MAX_ORDER). Not a
+# line's first one: see _BLOCK.
+_WORD = re.compile(r"(?:[^\\`*_\[\]<>|~&#$!@{}=^+]|(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))*\Z")
 _LINK = re.compile(r"://|www\.|mailto:|xmpp:", re.IGNORECASE)
 _BLOCK = re.compile(r"[-:]|\d+[.)]")
 _FORMULA = tuple("=+-@＝＋－＠")
