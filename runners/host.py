@@ -26,6 +26,8 @@ from inalpha.model.bar import Bar
 from inalpha.model.errors import Refused
 from inalpha.model.instrument import Instrument
 from inalpha.model.latch import read_rows
+from inalpha.model.memory import close_memory
+from inalpha.model.plain import plain
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.states import HaltState
 from inalpha.model.step import StepRequest
@@ -139,7 +141,7 @@ class Host:
         """A broker that cannot be reached or verified is told once, for whoever started this machine's host."""
         trouble = "" if self._client.is_connected else self._client.last_error
         if trouble and trouble != self._trouble:
-            print(f"warning: BUS_DOWN: {self._settings.bus}: {trouble}", file=sys.stderr, flush=True)  # noqa: T201
+            print(plain(f"warning: BUS_DOWN: {self._settings.bus}: {trouble}"), file=sys.stderr, flush=True)  # noqa: T201
         self._trouble = trouble
 
     def _follow(self) -> None:
@@ -359,6 +361,7 @@ def _ended_of(error: RunnerEnded) -> EndedBody:
 
 def main(arguments: list[str] | None = None) -> None:
     """Start the zygote from the main thread, measure, then serve."""
+    close_memory()
     settings, orphans = parse(arguments)
     parent = os.getppid()
     if settings.is_child:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from inalpha.bus import topics
+from inalpha.model.plain import plain
+from inalpha.model.secretfile import read_secret
 from runners.admission import MAX_RUNS, MEMORY_SHARE
 
 UID_BASE = 60_100
@@ -76,8 +78,8 @@ def parse(arguments: list[str] | None) -> tuple[Settings, Path | None]:
         a.bus,
         a.instance,
         a.epoch,
-        lambda: str(a.token_file.read_text(encoding="ascii").strip()),
-        a.key_file.read_text(encoding="ascii").strip(),
+        lambda: read_secret(a.token_file).strip(),
+        read_secret(a.key_file).strip(),
         bytes.fromhex(a.daemon_key),
         a.root,
         a.latch,
@@ -108,7 +110,7 @@ def from_credentials(path: Path, name: str, url: str | None, **limits: Any) -> S
             bytes.fromhex(held["daemon_key"]), held["root"], ca_file=held["ca"], **limits,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"error: CREDENTIALS: {path}: {error}", file=sys.stderr)  # noqa: T201
+        print(plain(f"error: CREDENTIALS: {path}: {error}"), file=sys.stderr)  # noqa: T201
         sys.exit(78)
     topics.check_identity(settings.identity)
     return settings

@@ -463,5 +463,5 @@ def run_console(
     app = ConsoleApp(home, view=view, as_ascii=as_ascii, operator=operator)
     app.run()
     if app.farewell:
-        sys.stdout.write(app.farewell + "\n")
+        sys.stdout.write(plain(app.farewell) + "\n")
     return app.return_code or 0

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from rich.cells import cell_len
 
+from inalpha.model.plain import plain as harmless
 from inalpha.model.timeframe import is_daily, session_us
 
 MISSING = "missing"
-MAX_COMBINING = 2
 MINUS = "-"
 
 
 def plain(text: object, width: int | None = None) -> str:
-    """Text that others wrote, on one line, unable to move the cursor, reorder, hide or stack up.
-
-    Control, bidi and zero-width characters become visible escapes; runs of combining marks are capped.
-    """
-    out: list[str] = []
-    combining = 0
-    for letter in str(text):
-        if letter in "\n\t":
-            out.append(" ")
-            combining = 0
-            continue
-        category = unicodedata.category(letter)
-        if category in ("Mn", "Me"):
-            combining += 1
-            if combining <= MAX_COMBINING and out:
-                out.append(letter)
-            continue
-        combining = 0
-        if category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-            code = ord(letter)
-            out.append(f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
-        else:
-            out.append(letter)
-    found = "".join(out)
+    """Text that others wrote, as `inalpha.model.plain` makes it harmless, cut to a width."""
+    found = harmless(text)
     return found if width is None else cut(found, width)
 
 

@@ -37,6 +37,7 @@ CHECKS = {
     "I18": "clocks",
     "I19": "loosening is signed",
     "I20": "re-execution of the journal",
+    "I22": "isolation below sealed is waived",
 }
 
 

@@ -26,6 +26,7 @@ from amqtt.mqtt.connack import NOT_AUTHORIZED, ConnackPacket
 from amqtt.session import Session
 
 from inalpha.bus.acl import allowed
+from inalpha.model.memory import close_memory
 
 AMQTT_VERSION = "0.12.1"
 MAX_PACKET = 131_072
@@ -200,6 +201,7 @@ async def _served(broker: Hardened, peer: socket.socket) -> None:
 
 def main() -> None:
     """RUN_DIR ROOT."""
+    close_memory()
     installed = metadata.version("amqtt")
     if installed != AMQTT_VERSION:
         sys.exit(f"amqtt {installed} is installed, exactly {AMQTT_VERSION} is supported")

@@ -177,6 +177,8 @@ def read_reply(body: bytes, seq: int) -> StepReply:
     reply = _reply.decode(body)
     if reply.seq != seq:
         raise ValueError(f"a reply to bar {reply.seq}, asked {seq}")
+    if reply.dropped_bytes:
+        raise ValueError("a host counts no dropped words")
     if len(reply.intents) > MAX_INTENTS or [i.n for i in reply.intents] != list(range(len(reply.intents))):
         raise ValueError(f"{len(reply.intents)} intents: at most {MAX_INTENTS}, numbered from 0")
     if len(reply.logs) > MAX_LOGS:

@@ -12,7 +12,7 @@ from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.keys import check_handle
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json
+from inalpha.cli.output import emit_items, emit_json, say
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.ledger.blobs import commits_in
@@ -70,7 +70,7 @@ def open_(
         "limits": limits, "limits_gate": gate(home, who, "limits.set", limits),
     }  # fmt: skip
     found = send(home, "account.open", args, who)
-    emit_json(found) if as_json else click.echo(f"{account}  {found['cash']} {currency}")
+    emit_json(found) if as_json else say(f"{account}  {found['cash']} {currency}")
 
 
 @click.command()
@@ -99,7 +99,7 @@ def deposit(
     found = send(
         home, "account.deposit", {"data": data, "gate": gate(home, who, "account.deposit", data)}, who
     )
-    emit_json(found) if as_json else click.echo(f"cash {found['cash']}")
+    emit_json(found) if as_json else say(f"cash {found['cash']}")
 
 
 @click.group()
@@ -137,7 +137,7 @@ def erase(
         if as_json:
             emit_items(naming)
         for item in () if as_json else naming:
-            click.echo(f"{item['seq']:>7} {item['kind']}")
+            say(f"{item['seq']:>7} {item['kind']}")
         return
     require(home)
     who = unlock(home, operator, passphrase_file)
@@ -146,9 +146,9 @@ def erase(
     if as_json:
         emit_json({**found, "named_by": naming})
         return
-    click.echo(f"erased in line {found['seq']}; named by {', '.join(str(item['seq']) for item in naming)}")
+    say(f"erased in line {found['seq']}; named by {', '.join(str(item['seq']) for item in naming)}")
     for run in found["still_in_journal_of"]:
-        click.echo(f"warning: the strategy of {run} logged the same text; its journal keeps that.", err=True)
+        say(f"warning: the strategy of {run} logged the same text; its journal keeps that.", err=True)
 
 
 def _naming(reader: sqlite3.Connection, commit: str) -> list[dict[str, Any]]:

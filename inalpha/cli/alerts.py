@@ -9,7 +9,7 @@ import click
 from inalpha.cli.client import reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json, iso, table
+from inalpha.cli.output import emit_items, emit_json, iso, say, table
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 
@@ -66,4 +66,4 @@ def ack(
     home = home_of(ctx, home_override)
     require(home)
     found = send(home, "alert.ack", {"alert": number}, unlock(home, operator, passphrase_file))
-    emit_json(found) if as_json else click.echo(f"alert {number}  seen by {found['acked_by']}")
+    emit_json(found) if as_json else say(f"alert {number}  seen by {found['acked_by']}")

@@ -18,11 +18,12 @@ from inalpha.audit.verify import verify as verify_ledger
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json, iso, on_terminal, plain
+from inalpha.cli.output import emit_json, iso, on_terminal, plain, progress_bar, say, say_exactly
 from inalpha.cli.witness import witness
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_INTEGRITY, InalphaError, TryAgain
 from inalpha.model.home import Home
+from inalpha.model.plain import json_text
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -48,8 +49,8 @@ def _lines_bar(label: str) -> Iterator[Callable[[int, int], None] | None]:
         if not on_terminal():
             yield None
             return
-        with click.progressbar(length=1000, label=label, file=sys.stderr) as shown:
-            yield lambda done, total: shown.update(int(1000 * done / max(total, 1)) - shown.pos)
+        with progress_bar(1000, label) as show:
+            yield lambda done, total: show(int(1000 * done / max(total, 1)))
     except KeyboardInterrupt as error:
         raise TryAgain("INTERRUPTED", f"{label} was interrupted.", "Nothing was left behind.") from error
 
@@ -152,19 +153,19 @@ def verify(
         emit_json(body)
     else:
         for check in body["checks"]:
-            click.echo(f"{'✓' if check['passed'] else '✗'} {check['name']:4} {plain(check['detail'])}")
+            say(f"{'✓' if check['passed'] else '✗'} {check['name']:4} {plain(check['detail'])}")
         if found.first_bad is None:
-            click.echo(f"{body['size']} lines, 0 breaks, root {body['root']}")
+            say(f"{body['size']} lines, 0 breaks, root {body['root']}")
             if body["unanchored_since"] is not None:
-                click.echo(
+                say(
                     f"unanchored since line {body['unanchored_since']}: nothing outside this machine holds it"
                 )
             if no_exec:
-                click.echo("strategies were not executed again (--no-exec)")
+                say("strategies were not executed again (--no-exec)")
             elif "NOT EXECUTED" in found.notes.get("I20", ""):
-                click.echo(f"warning: {plain(found.notes['I20'])}", err=True)
+                say(f"warning: {plain(found.notes['I20'])}", err=True)
         else:
-            click.echo(
+            say(
                 f"BROKEN: {plain(found.reason)}. Nothing after it is proven.",
                 err=True,
             )
@@ -189,12 +190,10 @@ def log(
             if as_json:
                 body = {"schema": 1, "seq": event.seq, "ts": iso(event.ts), "kind": event.kind, "actor": event.actor,
                         "epoch": event.epoch, "data": event.data}  # fmt: skip
-                click.echo(json.dumps(body, ensure_ascii=False))
+                say(json_text(body))
             else:
                 text = json.dumps(event.data, ensure_ascii=False)
-                click.echo(
-                    f"{event.seq:>7} {iso(event.ts)} {event.actor:18} {event.kind:18} {plain(text)[:120]}"
-                )
+                say(f"{event.seq:>7} {iso(event.ts)} {event.actor:18} {event.kind:18} {plain(text)[:120]}")
 
 
 @audit.command()
@@ -205,7 +204,7 @@ def show(ctx: click.Context, seq: int, home_override: str | None) -> None:
     """One line's bytes, exactly as signed."""
     home = home_of(ctx, home_override)
     with reading(home) as reader:
-        click.echo(readers.entry(reader, seq).decode("utf-8"), nl=False)
+        say_exactly(readers.entry(reader, seq).decode("utf-8"))
 
 
 @audit.command()
@@ -214,7 +213,7 @@ def show(ctx: click.Context, seq: int, home_override: str | None) -> None:
 def checkpoint(ctx: click.Context, home_override: str | None) -> None:
     """The last signed head: keep a copy outside this machine."""
     home = home_of(ctx, home_override)
-    click.echo((home.root / "head.checkpoint").read_text(encoding="utf-8"), nl=False)
+    say_exactly((home.root / "head.checkpoint").read_text(encoding="utf-8"))
 
 
 @audit.command()
@@ -252,8 +251,8 @@ def export(
     if as_json:
         emit_json(body)
     else:
-        click.echo(f"{file}: {found.size} lines, {found.length} bytes, root {found.root}")
-        click.echo(f"check it: python verify.py {file} --genesis {found.genesis}")
+        say(f"{file}: {found.size} lines, {found.length} bytes, root {found.root}")
+        say(f"check it: python verify.py {file} --genesis {found.genesis}")
 
 
 @audit.command()
@@ -279,9 +278,7 @@ def trace(ctx: click.Context, fill: str, home_override: str | None, as_json: boo
     for item in reversed(told):
         mark = "signed" if item["signed"] else ""
         text = plain(json.dumps(item["data"], ensure_ascii=False))[:90]
-        click.echo(
-            f"{item['role']:8} {item['seq']:>7} {item['ts']} {item['actor']!s:18} {mark:6} {text}".rstrip()
-        )
+        say(f"{item['role']:8} {item['seq']:>7} {item['ts']} {item['actor']!s:18} {mark:6} {text}".rstrip())
 
 
 @click.command()
@@ -305,5 +302,5 @@ def prove(ctx: click.Context, fill: str, file: Path, home_override: str | None, 
     if as_json:
         emit_json({"file": str(file), "fill": fill, "genesis": genesis, "bytes": len(bundle)})
     else:
-        click.echo(f"{file}: {fill} in {len(bundle)} bytes")
-        click.echo(f"check it: python verify.py {file} --prove --genesis {genesis}")
+        say(f"{file}: {fill} in {len(bundle)} bytes")
+        say(f"check it: python verify.py {file} --prove --genesis {genesis}")

@@ -15,7 +15,7 @@ import click
 from inalpha.cli.candidates import lint_or_refuse
 from inalpha.cli.market import OTHER_LIMITS, market_options, run_spec
 from inalpha.cli.options import json_option
-from inalpha.cli.output import emit_json, on_terminal, plain
+from inalpha.cli.output import emit_json, on_terminal, plain, progress_bar, say
 from inalpha.cli.runs import parse_params
 from inalpha.kernel.gateway import NoRisk
 from inalpha.kernel.spec import RunSpec
@@ -42,7 +42,7 @@ def backtest(
     from inalpha.research.metrics import compute_metrics
     from inalpha.research.outcomes import is_denied_by_rules
     from inalpha.research.report import write_report
-    from inalpha.research.text import report_text
+    from inalpha.research.text import report_lines
 
     source = Path(file).read_bytes()
     notes = lint_or_refuse(source)
@@ -64,9 +64,9 @@ def backtest(
         emit_json({**body, "error": failed.as_dict() if failed else None})
         ctx.exit(failed.exit_code if failed else 0)
     print_notes(notes)
-    click.echo(report_text(result, metrics), nl=False)
+    say(*report_lines(result, metrics))
     if rules is None:
-        click.echo("note: risk was off")
+        say("note: risk was off")
     if failed:
         raise failed
 
@@ -74,7 +74,7 @@ def backtest(
 def print_notes(notes: Sequence[Finding]) -> None:
     """What lint found, on stderr: it explains figures and changes none."""
     for note in notes:
-        click.echo(f"line {note.line}: {plain(note.message)} {plain(note.fix)}".rstrip(), err=True)
+        say(f"line {note.line}: {plain(note.message)} {plain(note.fix)}".rstrip(), err=True)
 
 
 def _run(
@@ -106,12 +106,10 @@ def _run(
         spec = replace(spec, params=runner.params)
         show = None
         if on_terminal():
-            progress = stack.enter_context(
-                click.progressbar(length=len(data.bars), label="bars", file=sys.stderr)
-            )
+            progress = stack.enter_context(progress_bar(len(data.bars), "bars"))
 
             def show(done: int, total: int) -> None:
-                progress.update(done - progress.pos)
+                progress(done)
 
         began = time.monotonic()
         result = run_backtest(
@@ -178,7 +176,7 @@ def lint(file: str, as_json: bool) -> None:
     else:
         for item in findings:
             where = f"{plain(file)}:{item.line}:{item.col}"
-            click.echo(f"{where} {item.level} {item.code}: {plain(item.message)} {plain(item.fix)}".rstrip())
-        click.echo(f"{len(errors)} errors, {len(findings) - len(errors)} warnings")
+            say(f"{where} {item.level} {item.code}: {plain(item.message)} {plain(item.fix)}".rstrip())
+        say(f"{len(errors)} errors, {len(findings) - len(errors)} warnings")
     if errors:
         sys.exit(EXIT_REFUSED)

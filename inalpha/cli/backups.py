@@ -20,8 +20,9 @@ from inalpha.audit.keys import (
 from inalpha.cli.client import read_passphrase
 from inalpha.cli.main import home_of, named_home
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json
+from inalpha.cli.output import emit_json, say
 from inalpha.cli.recover import apply
+from inalpha.cli.restored import settle_settings, words_of
 from inalpha.client.operator import choose_operator, needs_passphrase
 from inalpha.ledger import backup as backups
 from inalpha.ledger import mend, readers
@@ -30,6 +31,7 @@ from inalpha.ledger.lock import take_lock
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.home import Home
+from inalpha.model.secretfile import check_closed
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -53,7 +55,7 @@ def backup(ctx: click.Context, words: tuple[str, ...], home_override: str | None
     else:
         raise InalphaError("USAGE", "name one file.", "inalpha backup [test] FILE", exit_code=EXIT_USAGE)
     found = {"file": file, "size": report.size, "root": report.root, "genesis": report.genesis}
-    emit_json(found) if as_json else click.echo(f"{file} {text} {report.size} lines, root {report.root}")
+    emit_json(found) if as_json else say(f"{file} {text} {report.size} lines, root {report.root}")
 
 
 @click.command()
@@ -76,29 +78,35 @@ def restore(
     home_override: str | None,
     as_json: bool,
 ) -> None:
-    """Make the home from FILE: verified, signed by the owner, HALTED; the present home is set aside."""
+    """Make the home from FILE: verified, signed by the owner, HALTED; the present home is set aside.
+
+    The backup's settings are shown and set aside; its looser risk rules wait for a signature.
+    """
     home = named_home(ctx, home_override)
     lock = take_lock(home.root) if home.exists else None
     for told in sweep(home.root):
-        click.echo(told, err=True)
+        say(told, err=True)
     try:
         with workplace(home.root.parent, f"{home.root.name}.restoring-") as place:
             fresh = Home(place)
             backups.unpack(file, fresh.root)
             backups.check(fresh.root)
+            settings = settle_settings(home, fresh)
             _furnish(home, fresh, key_folder)
             found = _sign(home, fresh, reason, operator, passphrase_file)
             aside = put_in_place(fresh.root, home.root)
     finally:
         if lock is not None:
             os.close(lock)
-    body = {**found, "home": str(home.root), "set_aside": str(aside) if aside else None}
+    body = {**found, "home": str(home.root), "set_aside": str(aside) if aside else None, "settings": settings}
     if as_json:
         emit_json(body)
         return
-    click.echo(f"{home.root} restored, HALTED; resume with: inalpha resume all --reason TEXT")
+    for item in settings:
+        say(*words_of(item))
+    say(f"{home.root} restored, HALTED; resume with: inalpha resume all --reason TEXT")
     if aside is not None:
-        click.echo(f"the home before is {aside}")
+        say(f"the home before is {aside}")
 
 
 def _furnish(old: Home, fresh: Home, key_folder: Path | None) -> None:
@@ -110,6 +118,7 @@ def _furnish(old: Home, fresh: Home, key_folder: Path | None) -> None:
     for kind in ("op", "agent"):
         make_private(fresh.keys / kind)
         for path in sorted((source / kind).glob("*.key*")):
+            check_closed(path, path.stat())
             shutil.copyfile(path, fresh.keys / kind / path.name)
             os.chmod(fresh.keys / kind / path.name, 0o600)
     if old.demo_mark.exists():

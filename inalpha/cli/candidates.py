@@ -6,7 +6,7 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.evidence import evidence_lines, verdict, verdict_lines
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json, iso, table
+from inalpha.cli.output import emit_items, emit_json, iso, say, table
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_FAILURE, EXIT_USAGE, InalphaError, Refused
@@ -79,9 +79,8 @@ def submit(
     if as_json:
         emit_json(found)
     else:
-        click.echo(f"{found['candidate']}  {found['state']}")
-        for line in verdict_lines(found):
-            click.echo(line, err=True)
+        say(f"{found['candidate']}  {found['state']}")
+        say(*verdict_lines(found), err=True)
     if found["state"] == "failed":
         ctx.exit(EXIT_FAILURE)
 
@@ -201,9 +200,8 @@ def show(
         other = readers.candidate(reader, diff) if diff else None
     text = (readers.read_blob(home.root, row["sha256"]) or b"").decode("utf-8", "replace")
     if source:
-        _print(whole.source(text, whole.width()))
-        for line in whole.warning(text):
-            click.echo(line, err=True)
+        say(*whole.source(text, whole.width()))
+        say(*whole.warning(text), err=True)
         return
     if other is not None:
         _print_diff(home, other, row, text)
@@ -213,23 +211,17 @@ def show(
     if as_json:
         emit_json({**_item(home, row), "reason": reason, "evidence": evidence})
         return
-    click.echo(f"{row['candidate']}  {row['state']}  by {row['submitted_by']}  sha256 {row['sha256']}")
+    say(f"{row['candidate']}  {row['state']}  by {row['submitted_by']}  sha256 {row['sha256']}")
     why = readers.read_text(home.root, row["rationale_commit"]) or "erased"
-    _print(whole.quoted("  why      ", why, whole.width()))
+    say(*whole.quoted("  why      ", why, whole.width()))
     if row["decided_by"]:
-        _print(whole.quoted(f"  decided  {row['decided_by']}: ", reason or "erased", whole.width()))
-    for line in evidence_lines(evidence):
-        click.echo(line)
-
-
-def _print(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)
+        say(*whole.quoted(f"  decided  {row['decided_by']}: ", reason or "erased", whole.width()))
+    say(*evidence_lines(evidence))
 
 
 def _print_diff(home: Home, old: dict[str, Any], new: dict[str, Any], text: str) -> None:
     before = (readers.read_blob(home.root, old["sha256"]) or b"").decode("utf-8", "replace")
-    _print(whole.diff(before, text, (old["candidate"], new["candidate"]), whole.width()))
+    say(*whole.diff(before, text, (old["candidate"], new["candidate"]), whole.width()))
 
 
 def show_before_signing(home: Home, name: str) -> None:
@@ -238,10 +230,8 @@ def show_before_signing(home: Home, name: str) -> None:
         row = readers.candidate(reader, name)
     text = (readers.read_blob(home.root, row["sha256"]) or b"").decode("utf-8", "replace")
     if sys.stderr.isatty():
-        for line in whole.source(text, whole.width()):
-            click.echo(line, err=True)
-    for line in whole.warning(text):
-        click.echo(line, err=True)
+        say(*whole.source(text, whole.width()), err=True)
+    say(*whole.warning(text), err=True)
 
 
 def _decide(home: Home, who: Operator, action: str, name: str, reason: str, second: Second) -> dict[str, Any]:
@@ -284,7 +274,7 @@ def _make_decision(action: str, text: str) -> None:
         if as_json:
             emit_json(found)
         else:
-            click.echo(f"{found['candidate']}  {found['state']}")
+            say(f"{found['candidate']}  {found['state']}")
 
 
 def _no_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,9 +20,12 @@ from inalpha.client.operator import (
     needs_passphrase,
     reading,
 )
+from inalpha.client.passphrase import check_passphrase
 from inalpha.ledger import readers
 from inalpha.model.errors import ConfigError, Refused
 from inalpha.model.home import Home
+from inalpha.model.plain import plain
+from inalpha.model.secretfile import read_secret
 
 __all__ = [
     "Commitment",
@@ -60,12 +63,21 @@ def unlock_agent(home: Home, name: str) -> Operator:
 def read_passphrase(file: str | None, prompt: str) -> str:
     """From a file (its first line) or the terminal; never from an argument."""
     if file is not None:
-        return Path(file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+        return read_secret(Path(file)).partition("\n")[0].rstrip("\r")
     if not sys.stdin.isatty():
         raise Refused(
             "PASSPHRASE", "a passphrase is needed and no terminal asks for it.", "--passphrase-file FILE"
         )
-    return getpass.getpass(prompt)
+    return getpass.getpass(plain(prompt))
+
+
+def new_passphrase(file: str | None, handle: str, *names: str) -> str:
+    """One for a key that is being made: typed twice, and strong. names: what else a guesser tries first."""
+    first = read_passphrase(file, f"New passphrase of {handle}: ")
+    if file is None and read_passphrase(None, "Again: ") != first:
+        raise Refused("PASSPHRASE", "the two passphrases differ.", "Try again; nothing was made.")
+    check_passphrase(first, handle, *names)
+    return first
 
 
 def send(

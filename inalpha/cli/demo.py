@@ -22,7 +22,7 @@ from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
 from inalpha.cli.console import check_terminal
 from inalpha.cli.keys import add_agent
 from inalpha.cli.options import home_option, json_option, usage
-from inalpha.cli.output import emit_json, table
+from inalpha.cli.output import emit_json, say, table
 from inalpha.cli.runs import build_mandate, make_feed, run_item, sign_and_start
 from inalpha.cli.setup import create_home
 from inalpha.daemon.config import DEFAULT_TEXT
@@ -103,7 +103,7 @@ def demo(
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 def _parse_speed(text: str | None) -> Decimal | None:
@@ -248,9 +248,9 @@ def _conclude(home: Home, set_up: dict[str, Any], as_json: bool) -> None:
     else:
         table([[run[name] for name in names] for run in runs], names)
         waiting = f"{len(pending)} plans wait for a person" if pending else "no plan came within the bars"
-        click.echo(f"{waiting}; home {home.root}")
+        say(f"{waiting}; home {home.root}")
         told = "verified" if found.passed else f"BROKEN: {found.reason}"
-        click.echo(f"audit log: {found.size} lines, {told}, root {found.root}")
+        say(f"audit log: {found.size} lines, {told}, root {found.root}")
     if not found.passed:
         raise SystemExit(EXIT_INTEGRITY)
     if any(item["state"] == "failed" for item in items):

@@ -13,7 +13,7 @@ import click
 
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json, table
+from inalpha.cli.output import emit_json, say, table
 from inalpha.daemon.config import Config, load_config
 from inalpha.market.bargate import PASSING, BarGate, Verdict, VerdictKind
 from inalpha.market.bars import finest_tick
@@ -83,14 +83,14 @@ def check(
         span = (
             f"{bars[0].open_time:%Y-%m-%d %H:%M} to {bars[-1].close_time:%Y-%m-%d %H:%M}" if bars else "none"
         )
-        click.echo(f"{name} {frame.name} on {instrument.calendar}: {len(bars)} bars, {span} UTC")
-        click.echo(f"tick {tick}, lot {lot}: a run rounds orders down to the lot ([instruments.{name}] lot)")
-        click.echo(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
+        say(f"{name} {frame.name} on {instrument.calendar}: {len(bars)} bars, {span} UTC")
+        say(f"tick {tick}, lot {lot}: a run rounds orders down to the lot ([instruments.{name}] lot)")
+        say(", ".join(f"{count} {kind}" for kind, count in sorted(counts.items())))
         if notes:
             columns = ("time", "verdict", "missing", "cause", "line", "detail")
             table([[note[column] or "-" for column in columns] for note in notes[:SHOWN]], columns)
         if len(notes) > SHOWN:
-            click.echo(f"and {len(notes) - SHOWN} more: --json lists all")
+            say(f"and {len(notes) - SHOWN} more: --json lists all")
     if refused:
         sys.exit(EXIT_FAILURE)
 

@@ -21,7 +21,7 @@ from inalpha.cli.checks import durable_disk, record
 from inalpha.cli.client import reading
 from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import bar_words, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_json, iso, say, table
 from inalpha.client.newkeys import unsettled
 from inalpha.daemon.backupwatch import backups_of, born_s
 from inalpha.daemon.config import Bus, load_config
@@ -56,21 +56,21 @@ def status(ctx: click.Context, home_override: str | None, as_json: bool) -> None
         emit_json(found)
         return
     daemon, broker = found["daemon"], found["broker"]
-    click.echo(f"home    {found['home']}")
-    click.echo(f"daemon  {daemon['state']}  pid {daemon['pid'] or '-'}  epoch {daemon['epoch']}")
-    click.echo(f"broker  {broker['kind'] or '-'}  pid {broker['pid'] or '-'}")
+    say(f"home    {found['home']}")
+    say(f"daemon  {daemon['state']}  pid {daemon['pid'] or '-'}  epoch {daemon['epoch']}")
+    say(f"broker  {broker['kind'] or '-'}  pid {broker['pid'] or '-'}")
     for host in found["hosts"]:
         where = "remote" if host["is_remote"] else f"pid {host['pid'] or '-'}"
         beat = f"beat {host['beat_age_s']:.1f} s ago" if host["is_up"] else "silent"
-        click.echo(f"host    {host['name']}  {where}  {host['level'] or 'not measured'}  {beat}")
+        say(f"host    {host['name']}  {where}  {host['level'] or 'not measured'}  {beat}")
     if not found["halts"]:
-        click.echo(f"halt    {found['halt']}")
+        say(f"halt    {found['halt']}")
     for halt in found["halts"]:
-        click.secho(f"halt    {halt_text(halt)}", fg="red")
+        say(f"halt    {halt_text(halt)}", red=True)
     for waiver in found["waivers"]:
         told = f"{waiver['run']} does without {waiver['rule']} until {waiver['expires_at']}"
-        click.secho(f"waiver  {told}", fg="red")
-    click.echo(f"audit   {audit_text(found['audit'])}")
+        say(f"waiver  {told}", red=True)
+    say(f"audit   {audit_text(found['audit'])}")
     columns = ("run", "state", "pid", "bars", "last_session")
     table([[run[name] for name in columns] for run in found["runs"]], (*columns[:-1], "last_bar"))
 
@@ -138,9 +138,7 @@ def halt_text(item: dict[str, Any]) -> str:
     """The same in words, for `status` and `report`."""
     where = f"line {item['line']}" if item["line"] is not None else "in the latch file alone"
     reason = f": {item['reason']}" if item["reason"] else ""
-    return plain(
-        f"{item['state']} {item['name']} by {item['by']}, {item['at'] or 'unknown time'}, {where}{reason}"
-    )
+    return f"{item['state']} {item['name']} by {item['by']}, {item['at'] or 'unknown time'}, {where}{reason}"
 
 
 def _host(host: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +161,7 @@ def stop_daemon(ctx: click.Context, home_override: str | None, as_json: bool) ->
     presence = find(home)
     if presence is not None:
         stop_process(presence.pid, presence.start_ticks)
-    emit_json({"stopped": presence is not None}) if as_json else click.echo(
+    emit_json({"stopped": presence is not None}) if as_json else say(
         f"stopped pid {presence.pid}" if presence else "no daemon was running"
     )
 

@@ -19,7 +19,7 @@ from inalpha.cli.health import read_status
 from inalpha.cli.keys import check_handle, tell_settled
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json, table
+from inalpha.cli.output import emit_items, emit_json, say, table
 from inalpha.client.newkeys import enrol_with_file
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import require
@@ -47,9 +47,7 @@ def export(ctx: click.Context, directory: Path, home_override: str | None, as_js
     """Write passwd, acl and mosquitto.conf for the broker's machine. Again after each `host add` or `revoke`."""
     home = home_of(ctx, home_override)
     written = export_to(home, directory.absolute())
-    emit_json({"written": [str(path) for path in written]}) if as_json else click.echo(
-        "\n".join(str(path) for path in written)
-    )
+    emit_json({"written": [str(path) for path in written]}) if as_json else say(*written)
 
 
 def export_to(home: Home, directory: Path) -> list[Path]:
@@ -117,9 +115,9 @@ def add(
     if as_json:
         emit_json({"host": f"host-{name}", "credentials": str(out), **found})
         return
-    click.echo(f"host-{name}  credentials {out}")
-    click.echo("next: inalpha bus export DIR, copy its passwd to the broker and send it SIGHUP;", err=True)
-    click.echo(f"there: python -m runners.host --name {name} --credentials {out.name}", err=True)
+    say(f"host-{name}  credentials {out}")
+    say("next: inalpha bus export DIR, copy its passwd to the broker and send it SIGHUP;", err=True)
+    say(f"there: python -m runners.host --name {name} --credentials {out.name}", err=True)
 
 
 def _bundle(home: Home, name: str, instance: str, seed: bytes) -> dict[str, Any]:
@@ -198,6 +196,6 @@ def revoke(
     data = {"principal": None, "valid_through_seq": size - 1, "vkey": rows[-1]["vkey"]}
     found = send(home, "key.revoke", {"data": data, "gate": gate(home, who, "key.revoke", data)}, who)
     (home.bus / f"host-{name}.token").unlink(missing_ok=True)
-    emit_json({"host": f"host-{name}", **found}) if as_json else click.echo(
+    emit_json({"host": f"host-{name}", **found}) if as_json else say(
         f"host-{name}  revoked; bar it from the broker too: inalpha bus export DIR"
     )

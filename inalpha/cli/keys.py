@@ -21,16 +21,17 @@ from inalpha.audit.keys import (
 )
 from inalpha.audit.notes import Signer, SigningKey
 from inalpha.audit.sshagent import AgentSigner, identities
-from inalpha.cli.client import Operator, gate, read_passphrase, reading, send, unlock
+from inalpha.cli.client import Operator, gate, new_passphrase, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_items, emit_json, table
+from inalpha.cli.output import emit_items, emit_json, say, table
 from inalpha.cli.setup import HANDLE
 from inalpha.client.newkeys import enrol_with_file, settle
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
+from inalpha.model.secretfile import read_secret
 
 
 @click.group()
@@ -65,7 +66,7 @@ def write_key(path: Path, key: SigningKey, passphrase: str | None) -> None:
 def tell_settled(home: Home, *others: Path) -> None:
     """Finish what an earlier verb was killed in, and say so."""
     for told in settle(home, *others):
-        click.echo(told, err=True)
+        say(told, err=True)
 
 
 def add_agent(home: Home, who: Any, name: str) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def agent_add(
     home = home_of(ctx, home_override)
     require(home)
     found = add_agent(home, unlock(home, operator, passphrase_file), name)
-    emit_json(found) if as_json else click.echo(f"{found['principal']}  key {found['key']}")
+    emit_json(found) if as_json else say(f"{found['principal']}  key {found['key']}")
 
 
 @operator.command("add")
@@ -153,10 +154,10 @@ def operator_add(
             lambda made: write_agent(made, agent_signer.key.public),
             lambda: enrol(home, who, agent_signer, f"op:{name}", role, None),
         )
-        emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  in ssh-agent")
+        emit_json({"principal": f"op:{name}", **found}) if as_json else say(f"op:{name}  in ssh-agent")
         return
     key = new_key()
-    passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
+    passphrase = None if is_open else new_passphrase(new_passphrase_file, name, home.root.name)
     signer = Signer(operator_name(origin, name), key)
     found = enrol_with_file(
         path,
@@ -164,7 +165,7 @@ def operator_add(
         lambda made: write_key(made, key, passphrase),
         lambda: enrol(home, who, signer, f"op:{name}", role, None),
     )
-    emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
+    emit_json({"principal": f"op:{name}", **found}) if as_json else say(f"op:{name}  key {path}")
 
 
 @operator.command()
@@ -190,11 +191,11 @@ def recover(
     check_handle(name)
     require(home)
     try:
-        seed = bytes.fromhex(Path(seed_file).read_text(encoding="utf-8").strip())
+        seed = bytes.fromhex(read_secret(Path(seed_file)).strip())
         recovery = SigningKey(seed)
     except ValueError as error:
         raise Refused("SEED", f"{seed_file} holds no recovery seed.", "64 hexadecimal digits.") from error
-    passphrase = None if is_open else read_passphrase(new_passphrase_file, f"New passphrase of {name}: ")
+    passphrase = None if is_open else new_passphrase(new_passphrase_file, name, home.root.name)
     tell_settled(home)
     with reading(home) as reader:
         origin, size = readers.origin(reader), readers.size(reader)
@@ -213,7 +214,7 @@ def recover(
         return enrol(home, who, signer, f"op:{name}", "owner", None)
 
     found = enrol_with_file(path, signer, lambda made: write_key(made, key, passphrase), replace_keys)
-    emit_json({"principal": f"op:{name}", **found}) if as_json else click.echo(f"op:{name}  key {path}")
+    emit_json({"principal": f"op:{name}", **found}) if as_json else say(f"op:{name}  key {path}")
 
 
 def _agent_key(comment: str) -> bytes:
@@ -278,7 +279,7 @@ def _revoke(
     who = unlock(home, named, passphrase_file)
     data = {"principal": principal, "valid_through_seq": size - 1, "vkey": rows[-1]["vkey"]}
     found = send(home, "key.revoke", {"data": data, "gate": gate(home, who, "key.revoke", data)}, who)
-    emit_json({"principal": principal, **found}) if as_json else click.echo(f"{principal}  revoked")
+    emit_json({"principal": principal, **found}) if as_json else say(f"{principal}  revoked")
 
 
 @agent.command("revoke")

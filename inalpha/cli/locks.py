@@ -9,7 +9,7 @@ import click
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json, iso, plain, table
+from inalpha.cli.output import emit_json, iso, plain, say, table
 from inalpha.ledger import readers
 
 SIDES = {1: "buy", -1: "sell", 0: "both"}
@@ -40,7 +40,7 @@ def locks(
         for lock in found
     ]  # fmt: skip
     if not rows:
-        click.echo("no lock binds a run now" if not every else "no lock was ever set")
+        say("no lock binds a run now" if not every else "no lock was ever set")
         return
     table(rows, ("rule", "scope", "side", "until", "binds", "reason"))
 

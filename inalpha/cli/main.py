@@ -7,6 +7,7 @@ Textual is loaded only by the console itself.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import Any
 import click
 
 from inalpha import __version__
-from inalpha.cli.output import fail
-from inalpha.model.errors import EXIT_USAGE, ConfigError, InalphaError
+from inalpha.cli.output import fail, guarded, say, show_trouble
+from inalpha.model.errors import EXIT_FAILURE, EXIT_USAGE, ConfigError, InalphaError
 from inalpha.model.home import Home
+from inalpha.model.memory import close_memory
 
 # verb -> module that holds its click command under the same name ("-" becomes "_").
 VERBS: dict[str, str] = {
@@ -74,10 +76,15 @@ class Verbs(click.Group):
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        close_memory()
+        with guarded():
+            return self._main(*args, **kwargs)
+
+    def _main(self, *args: Any, **kwargs: Any) -> Any:
         as_json = "--json" in sys.argv
         try:
-            # click prints a wrong option as text by itself; whoever asked for JSON reads one object on stdout.
-            kwargs["standalone_mode"] = not as_json and kwargs.get("standalone_mode", True)
+            # click would print a wrong option by itself, as text and as it was typed.
+            kwargs["standalone_mode"] = False
             found = super().main(*args, **kwargs)
         except click.ClickException as error:
             ctx = getattr(error, "ctx", None)
@@ -88,17 +95,18 @@ class Verbs(click.Group):
         except InalphaError as error:
             fail(error, as_json)
         except BrokenPipeError:
+            # Nobody reads any more: what is still buffered has no place to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except Exception as error:
             from inalpha.ledger.troubles import told
 
             trouble = told(error, _folder_named())
             if trouble is None:
-                raise
+                show_trouble(error)
+                sys.exit(EXIT_FAILURE)
             fail(trouble, as_json)
-        if as_json:
-            sys.exit(found if isinstance(found, int) else 0)  # what ctx.exit() was given
-        return found
+        sys.exit(found if isinstance(found, int) else 0)  # what ctx.exit() was given
 
 
 def _folder_named() -> Path:
@@ -127,7 +135,7 @@ def main(
         ctx.obj = None
     if as_daemon:
         if ctx.invoked_subcommand is not None:
-            click.echo("error: USAGE: --daemon takes no verb.", err=True)
+            say("error: USAGE: --daemon takes no verb.", err=True)
             sys.exit(EXIT_USAGE)
         from inalpha.daemon.main import run_daemon
 

@@ -1,30 +1,87 @@
-"""How verbs speak: one JSON object or plain lines on stdout, errors on stderr, exit codes as fixed."""
+"""How verbs speak: one JSON object or plain lines on stdout, errors on stderr, exit codes as fixed.
+
+The one printer of the command line. What strategies, agents and files say passes through it like everything else, so
+no verb can forget to make it harmless.
+"""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 import click
 
-from inalpha.execution.rationale import HIDING
 from inalpha.model.errors import InalphaError
+from inalpha.model.plain import json_text, plain
 from inalpha.model.timeframe import is_daily, session_us
 
+__all__ = ["plain"]
+
 SCHEMA = 1
+_LETTERS = "".join(map(chr, [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]))
+_VISIBLE = str.maketrans({letter: plain(letter) for letter in _LETTERS})
 
 
-def plain(text: object) -> str:
-    """Text that others wrote, unable to move the cursor or to hide: such characters become visible."""
-    return HIDING.sub(lambda match: f"\\x{ord(match.group()):02x}", str(text)).replace("\n", " ")
+class _Guarded:
+    """A stream for whatever does not come through `say`: a library's warning, a traceback, a forgotten print."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        self.stream.write(text.translate(_VISIBLE))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """While it lasts, no control character but a line break leaves by stdout or stderr, however it is written."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast(TextIO, _Guarded(sys.stdout)), cast(TextIO, _Guarded(sys.stderr))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def say(*lines: object, err: bool = False, red: bool = False) -> None:
+    """Print each argument as one line, whatever it holds. red: on a terminal that shows colours."""
+    stream = sys.stderr if err else sys.stdout
+    raw = getattr(stream, "stream", stream)
+    for line in lines:
+        click.secho(plain(line), file=raw, fg="red" if red else None)
+
+
+def say_exactly(text: str) -> None:
+    """Signed bytes as they are, for whoever keeps them; to a person at a terminal in lines of plain text."""
+    if sys.stdout.isatty():
+        say(*text.split("\n")[: -1 if text.endswith("\n") else None])
+    else:
+        click.echo(text, nl=False, file=getattr(sys.stdout, "stream", sys.stdout))
+
+
+@contextmanager
+def progress_bar(length: int, label: str) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr that is told how far the work is; it draws over its own line, so it writes unguarded."""
+    raw = getattr(sys.stderr, "stream", sys.stderr)
+    with click.progressbar(length=length, label=plain(label), file=raw) as shown:
+        yield lambda done: shown.update(done - shown.pos)
 
 
 def emit_json(body: dict[str, object]) -> None:
     """One object, `schema` first."""
-    click.echo(json.dumps({"schema": SCHEMA, **body}, ensure_ascii=False, default=str))
+    say(json_text({"schema": SCHEMA, **body}))
 
 
 def emit_items(items: Iterable[dict[str, object]]) -> None:
@@ -54,7 +111,7 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> None:
     widths = [max([len(name), *(len(row[column]) for row in texts)]) for column, name in enumerate(header)]
     for line in [list(header), *texts]:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
+        say("  ".join(padded).rstrip())
 
 
 def fail(error: InalphaError, as_json: bool) -> NoReturn:
@@ -63,8 +120,19 @@ def fail(error: InalphaError, as_json: bool) -> NoReturn:
         emit_json({"error": error.as_dict()})
     else:
         fix = f" {error.fix}" if error.fix else ""
-        click.echo(f"error: {error.code}: {error.message}{fix}", err=True)
+        say(f"error: {error.code}: {error.message}{fix}", err=True)
     sys.exit(error.exit_code)
+
+
+def show_trouble(error: BaseException) -> None:
+    """An error that nobody expected: where it happened, and its text on one line, whoever wrote that."""
+    below = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if below is not None:
+        show_trouble(below)
+        say("which led to:", err=True)
+    for frame in traceback.extract_tb(error.__traceback__):
+        say(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}', err=True)
+    say(f"{type(error).__name__}: {error}", err=True)
 
 
 def on_terminal() -> bool:

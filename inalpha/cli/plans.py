@@ -12,7 +12,7 @@ from inalpha.cli import whole
 from inalpha.cli.client import Commitment, gate, reading, send, unlock, unlock_agent
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import emit_items, emit_json, iso, plain, refusal_text, table
+from inalpha.cli.output import emit_items, emit_json, iso, plain, refusal_text, say, table
 from inalpha.cli.propose import approve_plan, book_for, propose
 from inalpha.client.card import read_card
 from inalpha.daemon.presence import require
@@ -130,8 +130,8 @@ def create(
     if as_json:
         emit_json({name: found[name] for name in ("plan", "run", "plan_sha256")} | {"state": "pending"})
     else:
-        click.echo(f"{found['plan']}  pending in the book of {found['run']}")
-        click.echo(f"decide it: inalpha plan show {found['plan']}")
+        say(f"{found['plan']}  pending in the book of {found['run']}")
+        say(f"decide it: inalpha plan show {found['plan']}")
 
 
 @plan.command()
@@ -159,41 +159,40 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
                    "refusals": list(card.refusals)})  # fmt: skip
         return
     until = f"  expires {iso(row['expires'])}" if is_open else ""
-    click.echo(f"{name}  {row['state'].upper()}{until}")
+    say(f"{name}  {row['state'].upper()}{until}")
     price = f"limit {row['limit']}" if row["limit"] else row["type"]
-    click.echo(
+    say(
         f"  {row['side'].upper()} {row['quantity']} {plain(row['symbol'])} {price}"
         + (f"  held {_text(figures.before)}" if is_open else "")
     )
     if is_open:
         how = "measured by risk" if figures.is_measured else f"estimate at {_text(figures.reference)}"
-        click.echo(
+        say(
             f"  worth {_text(figures.notional)}, {_text(figures.share_pct)} % of the account's equity "
             f"{_text(figures.equity)} ({how})"
         )
-        click.echo(
+        say(
             f"  moves position {_text(figures.before)} → {_text(figures.after)}, "
             f"run's cash {_text(figures.cash_before)} → {_text(figures.cash_after)}"
         )
-    for line in whole.quoted("  why   ", card.rationale or "missing", whole.width()):
-        click.echo(line)
-    click.echo(f"  from  {_proposer(row)}, created {iso(row['created_ts'])}")
+    say(*whole.quoted("  why   ", card.rationale or "missing", whole.width()))
+    say(f"  from  {_proposer(row)}, created {iso(row['created_ts'])}")
     for check in row["risk"]:
         of = check["rule"] or ("worth" if check["measured"] else "")
         measured = f" {check['measured']} / {check['limit']}" if check["measured"] else ""
-        click.echo(f"  risk  {check['result']} {of}{measured}".rstrip())
+        say(f"  risk  {check['result']} {of}{measured}".rstrip())
     for m in figures.measures if is_open else ():
         near = "!" if m.is_near else "✓"
-        click.echo(f"  {near}     {m.name} {_text(m.measured)} / {_text(m.limit)} {m.unit}")
+        say(f"  {near}     {m.name} {_text(m.measured)} / {_text(m.limit)} {m.unit}")
     for refusal in card.refusals:
-        click.echo(f"  no    {refusal_text(refusal)}")
-    click.echo(f"  sign  {row['digest']}  {'recomputed ✓' if same else 'DIFFERS from its body'}")
+        say(f"  no    {refusal_text(refusal)}")
+    say(f"  sign  {row['digest']}  {'recomputed ✓' if same else 'DIFFERS from its body'}")
     if row["decided_by"]:
-        click.echo(f"  done  {row['decided_by']} {iso(row['decided_ts'])} {row['code'] or ''}".rstrip())
+        say(f"  done  {row['decided_by']} {iso(row['decided_ts'])} {row['code'] or ''}".rstrip())
     for order in card.orders:
         part = f" {order['filled']} at {order['price_filled']}" if order["filled"] != "0" else ""
         words = f"{order['order']} {order['kind']} {order['outcome']}{part} {order['code'] or ''}"
-        click.echo(f"  order {words}".rstrip())
+        say(f"  order {words}".rstrip())
 
 
 def _text(value: object) -> object:
@@ -231,7 +230,7 @@ def approve(
     if as_json:
         emit_json(found)
     else:
-        click.echo(f"{name}  approved, {found['order']} works from the next bar")
+        say(f"{name}  approved, {found['order']} works from the next bar")
 
 
 def _proposer(card: dict[str, Any]) -> str:
@@ -279,4 +278,4 @@ def reject(
     subject = {"plan": name, "plan_sha256": digest, "reason_commit": why.commit}
     note = gate(home, who, "plan.reject", subject)
     found = send(home, "plan.reject", {"plan": name, "plan_sha256": digest, "gate": note, **why.args()}, who)
-    emit_json(found) if as_json else click.echo(f"{name}  rejected")
+    emit_json(found) if as_json else say(f"{name}  rejected")

@@ -14,7 +14,7 @@ from inalpha.bus.command import SLOT_COMMANDS
 from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options
-from inalpha.cli.output import emit_json, iso, plain, table
+from inalpha.cli.output import emit_json, iso, plain, say, table
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_USAGE, InalphaError
@@ -94,7 +94,7 @@ def opt_out(
         emit_json({**found, "expires": iso(found["expires"])})
     else:
         told = f"until {iso(until)}" if expires else "no longer"
-        click.echo(f"{run_name} may do without {plain(rule)} {told} (line {found['seq']})")
+        say(f"{run_name} may do without {plain(rule)} {told} (line {found['seq']})")
 
 
 @policy.command()
@@ -116,7 +116,9 @@ def cosign(
 
     home = home_of(ctx, home_override)
     signed = sign_request(home, unlock(home, operator, passphrase_file), file)
-    emit_json({"file": str(file), "subject": signed}) if as_json else click.echo(json.dumps(signed, indent=2))
+    emit_json({"file": str(file), "subject": signed}) if as_json else say(
+        *json.dumps(signed, indent=2).split("\n")
+    )
 
 
 @policy.command()
@@ -140,7 +142,7 @@ def explain(ctx: click.Context, verb: tuple[str, ...], home_override: str | None
         return
     table([tuple(item.values()) for item in items], tuple(items[0]))
     for item in dead:
-        click.echo(f"dead: {item}")
+        say(f"dead: {item}")
 
 
 def rule_of(verb: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from inalpha.cli.client import reading
 from inalpha.cli.health import audit_text, halt_item, halt_text
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, say, table
 from inalpha.ledger import outcomes, readers
 from inalpha.ledger.halts import binding, standing
 from inalpha.ledger.happened import LinesOf, Notable, counted, deposited, happened
@@ -23,6 +23,7 @@ from inalpha.ledger.runbook import account_equity, run_money
 from inalpha.model import latch
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.money import text_from_e8
+from inalpha.model.plain import markdown, quoted
 
 
 def since_seq(reader: sqlite3.Connection, text: str | None, home: Any) -> int:
@@ -194,7 +195,7 @@ def positions(ctx: click.Context, account_name: str | None, home_override: str |
         item["marked_at"] = marks[item["run"]]
     columns = ("symbol", "quantity", "average", "mark", "marked_at", "unrealised", "run", "run_state")
     table([[item[name] for name in columns] for item in items], columns)
-    click.echo("\nworking orders" + ("" if working else ": none"))
+    say("", "working orders" + ("" if working else ": none"))
     if working:
         names = ("order", "run", "symbol", "side", "kind", "price", "rest", "filled", "plan")
         table([[item[name] for name in names] for item in working], names)
@@ -266,14 +267,14 @@ def _show_account(ctx: click.Context, name: str | None, home_override: str | Non
         emit_json(found)
         return
     for key, value in found.items():
-        click.echo(f"{key:10} {value}")
+        say(f"{key:10} {value}")
 
 
 def _alert_text(row: dict[str, Any]) -> str:
     """One alert with its first and last time, and how often it came where that is more than once."""
     first, last = iso(row["ts"]), iso(row["last_ts"])
     when = first if row["count"] == 1 else f"{first} to {last}, {row['count']} times"
-    return f"{row['kind']} {row['scope']}: {plain(row['text'])} ({when})"
+    return f"{row['kind']} {row['scope']}: {row['text']} ({when})"
 
 
 @click.command()
@@ -316,24 +317,22 @@ def report(ctx: click.Context, since: str | None, home_override: str | None, as_
         )  # fmt: skip
         return
     _name_bars(intents, decided)
-    click.echo(f"# Report\n\n{verdict}\n")
+    say("# Report", "", verdict, "", "## Exceptions", "")
     lines = [item["text"] for item in told] + waiting
-    click.echo(
-        "## Exceptions\n\n" + ("\n".join(f"- {plain(text)}" for text in lines) or "None.") + "\n\n## Runs\n"
-    )
+    say(*([f"- {markdown(text)}" for text in lines] or ["None."]), "", "## Runs", "")
     for row, money in runs:
         equity = money.equity if money else row["allocation"]
         watched = " watched" if row["is_watched"] else ""
-        click.echo(
-            f"- {row['run']} {plain(row['symbol'])} {row['timeframe']} {row['state']}{watched}: {row['bars']} bars, "
+        say(
+            f"- {row['run']} {markdown(row['symbol'])} {row['timeframe']} {row['state']}{watched}: {row['bars']} bars, "
             f"{row['intents']} intents, {row['fills']} fills, {row['refused']} refused, position {row['position']}, "
             f"equity {equity}"
         )
     happenings = ", ".join(counted(word, count) for word, count in found.counts.items()) or "nothing"
-    click.echo(f"\n## Decisions\n\nHappened: {happenings}.\n")
+    say("", "## Decisions", "", f"Happened: {happenings}.", "")
     for item in intents:
-        click.echo(f"- {item['bar_time']} {plain(_decision_text(item))}")
-    click.echo(f"\nAudit log: {audit_text(audit)}. Verify it: inalpha audit verify")
+        say(f"- {item['bar_time']} {_decision_text(item)}")
+    say("", f"Audit log: {audit_text(audit)}. Verify it: inalpha audit verify")
 
 
 def _exception(
@@ -343,8 +342,10 @@ def _exception(
 
 
 def _decision_text(item: dict[str, Any]) -> str:
-    """`run-1 buy 10: filled 10 at 101.5 MA_CROSS`: what was asked and its end, with the part that filled."""
+    """``run-1 buy 10: filled 10 at 101.5 `MA_CROSS` ``: what was asked, its end with the part that filled, and why."""
     text = f"{item['run']} {item['side']} {item['quantity']}: {item['outcome']}"
     if item["filled"] != "0":
         text += f" {item['filled']} at {item['price']}"
-    return " ".join(part for part in (text, item["code"], item["reason"]) if part)
+    return " ".join(
+        part for part in (markdown(text), markdown(item["code"] or ""), quoted(item["reason"] or "")) if part
+    )

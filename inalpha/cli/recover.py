@@ -8,7 +8,7 @@ from inalpha import __version__
 from inalpha.cli.client import unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_json
+from inalpha.cli.output import emit_json, say
 from inalpha.ledger import mend
 from inalpha.ledger.writer import Ledger
 from inalpha.model.errors import EXIT_USAGE, InalphaError
@@ -45,8 +45,8 @@ def accept(
         emit_json(found)
         return
     if made.rollback is not None:
-        click.echo(f"lines {found['from_size']} to {found['to_size']}: what came between is lost to this log")
-    click.echo("HALTED; resume with: inalpha resume all --reason TEXT")
+        say(f"lines {found['from_size']} to {found['to_size']}: what came between is lost to this log")
+    say("HALTED; resume with: inalpha resume all --reason TEXT")
 
 
 def apply(home: Home, made: mend.Mend) -> dict[str, object]:

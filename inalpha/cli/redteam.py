@@ -7,7 +7,7 @@ import time
 import click
 
 from inalpha.cli.options import json_option
-from inalpha.cli.output import emit_json, on_terminal, plain, table
+from inalpha.cli.output import emit_json, on_terminal, plain, say, table
 from inalpha.model.errors import EXIT_FAILURE
 from inalpha.redteam.outcome import Outcome
 from inalpha.redteam.weakened import CONTROLS
@@ -35,7 +35,7 @@ def redteam(ctx: click.Context, without: str | None, as_json: bool) -> None:
     def progress(outcome: Outcome) -> None:
         if shows:
             mark = "BREACH" if outcome.is_breach else "held"
-            click.echo(f"{mark:6}  {outcome.family:8}  {outcome.name}", err=True)
+            say(f"{mark:6}  {outcome.family:8}  {outcome.name}", err=True)
 
     began = time.monotonic()
     with Scratch(without) as scratch:
@@ -58,8 +58,8 @@ def redteam(ctx: click.Context, without: str | None, as_json: bool) -> None:
         ]
         table(rows, ("by", "attack", "outcome", "stopped by", "seen"))
         weak = f" without {without}" if without else ""
-        click.echo(f"{len(found)} attacks{weak}, {len(breaches)} breaches, {time.monotonic() - began:.0f} s")
+        say(f"{len(found)} attacks{weak}, {len(breaches)} breaches, {time.monotonic() - began:.0f} s")
         for outcome in breaches:
-            click.echo(f"BREACH {outcome.name}: {outcome.what} {plain(outcome.detail)}")
+            say(f"BREACH {outcome.name}: {outcome.what} {plain(outcome.detail)}")
     if breaches:
         ctx.exit(EXIT_FAILURE)

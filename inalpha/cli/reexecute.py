@@ -11,7 +11,7 @@ import click
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of, named_home
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json, on_terminal, plain
+from inalpha.cli.output import emit_json, on_terminal, progress_bar, say
 from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_INTEGRITY
 from inalpha.model.home import Home
@@ -51,10 +51,10 @@ def replay(
     if as_json:
         emit_json({"run": name, "steps": found.steps, "divergence": found.divergence})
     elif found.divergence is None:
-        click.echo(f"{name}: {found.steps} steps, no difference")
+        say(f"{name}: {found.steps} steps, no difference")
     else:
-        first = {key: plain(value) for key, value in found.divergence.items()}
-        click.echo(f"{name}: differs at {first}", err=True)
+        first = {key: str(value) for key, value in found.divergence.items()}
+        say(f"{name}: differs at {first}", err=True)
     if found.divergence is not None:
         sys.exit(EXIT_INTEGRITY)
 
@@ -106,12 +106,10 @@ def parity(ctx: click.Context, name: str, home_override: str | None, as_json: bo
                 for d in differences]  # fmt: skip
         emit_json({"run": name, "equal": equal, "differences": told, "unexplained": len(unexplained)})
     else:
-        click.echo(
-            f"{name}: {equal} fills equal, {len(differences)} differences, {len(unexplained)} unexplained"
-        )
+        say(f"{name}: {equal} fills equal, {len(differences)} differences, {len(unexplained)} unexplained")
         for item in differences:
             why = item.why or "no verdict explains it"
-            click.echo(f"  {item.intent}: recorded {item.recorded}, backtest {item.backtest} ({why})")
+            say(f"  {item.intent}: recorded {item.recorded}, backtest {item.backtest} ({why})")
     if unexplained:
         sys.exit(EXIT_INTEGRITY)
 
@@ -121,19 +119,13 @@ class _progress:
 
     def __init__(self, record: RunRecord) -> None:
         self._total = sum(entry.kind == "bar" for entry in record.entries)
-        self._shown = 0
 
     def __enter__(self):  # type: ignore[no-untyped-def]
         if not on_terminal():
             return None
-        self._bar = click.progressbar(length=self._total, label="bars", file=sys.stderr)
-        self._bar.__enter__()
-        return self._step
-
-    def _step(self, done: int) -> None:
-        self._bar.update(done - self._shown)
-        self._shown = done
+        self._bar = progress_bar(self._total, "bars")
+        return self._bar.__enter__()
 
     def __exit__(self, *error: object) -> None:
         if on_terminal():
-            self._bar.render_finish()
+            self._bar.__exit__(None, None, None)

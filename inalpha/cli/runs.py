@@ -18,13 +18,14 @@ from inalpha.cli.client import Operator, reading, send, unlock
 from inalpha.cli.cosign import NOBODY, Second, cosign_options, send_signed
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, parse_duration, signing_options, usage
-from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, refusal_text, table
+from inalpha.cli.output import bar_words, emit_items, emit_json, iso, plain, refusal_text, say, table
 from inalpha.cli.propose import flatten
 from inalpha.client import halting
 from inalpha.daemon.config import load_config
 from inalpha.daemon.presence import find, require
 from inalpha.execution.mandates import mandate, mandate_digest
 from inalpha.ledger import outcomes, readers
+from inalpha.ledger.dropped import dropped_words, in_words
 from inalpha.ledger.halts import binding, standing
 from inalpha.ledger.runbook import run_money
 from inalpha.market.bars import load_bars
@@ -36,6 +37,7 @@ from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import EXIT_PENDING, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.plain import json_text
 from inalpha.model.states import HaltState
 from inalpha.model.whoami import user_name
 from inalpha.risk.rules import load_rules
@@ -134,13 +136,13 @@ def start(
         allocation=allocation, approval=approval, expires_s=seconds, fill=fill, params=values,
     )  # fmt: skip
     if not as_json:
-        click.echo(json.dumps(body, indent=2, sort_keys=True), err=True)
-        click.echo(f"digest {mandate_digest(body)}", err=True)
+        say(*json.dumps(body, indent=2, sort_keys=True).split("\n"), err=True)
+        say(f"digest {mandate_digest(body)}", err=True)
     found = sign_and_start(home, who, body, spec, host, second)
     if as_json:
         emit_json({**found, "mandate": body})
     else:
-        click.echo(found["run"])
+        say(found["run"])
 
 
 def make_feed(home: Home, text: str, symbol: str, timeframe: str) -> FeedSpec:
@@ -308,15 +310,17 @@ def show(ctx: click.Context, name: str, home_override: str | None, as_json: bool
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         row = readers.run(reader, name)
-        item = run_item(home, reader, row)
+        dropped = dropped_words(reader, name)
+        item = run_item(home, reader, row) | {"dropped_words": dropped}
     if as_json:
         emit_json(item)
         return
+    item["dropped_words"] = in_words(dropped)
     item["last_bar"] = bar_words(row["last_close"], row["timeframe"])
     for key, value in item.items():
         if key == "realised":  # the same as gross, under the name that scripts know
             continue
-        click.echo(f"{key:14} {plain(_in_words(value))}")
+        say(f"{key:14} {plain(_in_words(value))}")
 
 
 def _in_words(value: object) -> object:
@@ -361,9 +365,9 @@ def _at_the_fill(ends: Sequence[Any]) -> list[Any]:
 def _print_refusals(refusals: Sequence[Any]) -> None:
     for members in refusals:
         if isinstance(members, str):  # a journal of an earlier kernel holds the code alone
-            click.echo(f"  {plain(members)}")
+            say(f"  {plain(members)}")
             continue
-        click.echo(f"  {refusal_text(dict(zip(_REFUSAL, members, strict=True)))}")
+        say(f"  {refusal_text(dict(zip(_REFUSAL, members, strict=True)))}")
 
 
 def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
@@ -371,7 +375,7 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
     if as_json:
         body = {"schema": 1, "seq": entry["n"], "kind": entry["kind"], "bar": entry["bar"], "input": inputs,
                 "output": outputs, "head": entry["head"]}  # fmt: skip
-        click.echo(json.dumps(body, ensure_ascii=False))
+        say(json_text(body))
         return
     if entry["kind"] == "bar":
         reply = outputs.get("reply", {"logs": [], "error": "", "intents": []})
@@ -382,15 +386,14 @@ def _print_entry(entry: dict[str, Any], as_json: bool) -> None:
         told += [f"{len(refused)} refusals"] if refused else []
         told += [f"error {reply['error']}"] if reply["error"] else []
         told += [f"“{text}”" for text in reply["logs"]]
-        click.echo(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
+        told += [f"dropped {reply['dropped']:,} bytes of its words"] if reply.get("dropped") else []
+        say(plain(f"{iso(inputs['bar'][1] // 1000)} bar {entry['bar']} {', '.join(told)}").rstrip())
         _print_refusals(refused)
     elif entry["kind"] == "command":
-        click.echo(
-            plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip()
-        )
+        say(plain(f"command {inputs['kind']} {inputs['intent'] or ''} {inputs['state'] or ''}").rstrip())
         _print_refusals(outputs["refusals"])
     elif entry["kind"] == "anomaly":
-        click.echo(plain(f"{inputs['kind']} {inputs['detail']}"))
+        say(plain(f"{inputs['kind']} {inputs['detail']}"))
 
 
 @run.command()
@@ -424,11 +427,11 @@ def stop(
     if as_json:
         emit_json({**found, "flatten": closing} if flattens else found)
         return
-    click.echo(f"{name}  {found['state']}")
+    say(f"{name}  {found['state']}")
     if closing is not None:
-        click.echo(f"{closing['plan']}  approved, {closing['order']} closes the position at the next bar")
+        say(f"{closing['plan']}  approved, {closing['order']} closes the position at the next bar")
     elif flattens:
-        click.echo(f"{name}  holds nothing")
+        say(f"{name}  holds nothing")
 
 
 @run.command()
@@ -445,9 +448,9 @@ def pause(ctx: click.Context, name: str, reason: str, home_override: str | None,
     scope, unsure = halting.scope_of(home, name, None)
     found = set_halt(home, scope, HaltState.REDUCING, reason)
     found["warnings"] = [*unsure, *found["warnings"]]
-    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}  {found['by']}")
+    emit_json(found) if as_json else say(f"{name}  {found['state']}  {found['by']}")
     for warning in found["warnings"]:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
 
 
 @run.command()
@@ -474,7 +477,7 @@ def resume(
     home = home_of(ctx, home_override)
     require(home)
     found = sign_resume(home, unlock(home, operator, passphrase_file), name, reason, reducing=reducing)
-    emit_json(found) if as_json else click.echo(f"{name}  {found['state']}")
+    emit_json(found) if as_json else say(f"{name}  {found['state']}")
 
 
 @run.command()
@@ -499,7 +502,7 @@ def wait(
         with reading(home) as reader:
             item = run_item(home, reader, readers.run(reader, name))
         if item["state"] == state:
-            emit_json(item) if as_json else click.echo(f"{name}  {state}")
+            emit_json(item) if as_json else say(f"{name}  {state}")
             return
         if item["state"] in ("stopped", "failed"):
             why = item["error"] or item["reason"]

@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from inalpha.cli import headroom
-from inalpha.cli.client import Commitment, Operator, gate, reading, send, unlock
+from inalpha.cli.client import Commitment, Operator, choose_operator, gate, reading, send, unlock
 from inalpha.cli.locks import locks
 from inalpha.cli.main import folder_of, home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_json, plain, table
+from inalpha.cli.output import emit_json, plain, say, table
+from inalpha.cli.restored import changed_settings
 from inalpha.client import halting
 from inalpha.daemon.presence import require
 from inalpha.ledger import readers
@@ -74,9 +75,9 @@ def halt(
     if as_json:
         emit_json(found)
         return
-    click.echo(f"{found['scope']}  {found['state']}  {found['by']}")
+    say(f"{found['scope']}  {found['state']}  {found['by']}")
     for warning in found["warnings"]:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", err=True)
 
 
 def set_halt(home: Home, scope: dict[str, Any], state: HaltState, reason: str) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def resume(
     home = home_of(ctx, home_override)
     require(home)
     found = sign_resume(home, unlock(home, operator, passphrase_file), scope, reason, reducing=reducing)
-    emit_json(found) if as_json else click.echo(f"{found['scope']}  {found['state']}")
+    emit_json(found) if as_json else say(f"{found['scope']}  {found['state']}")
 
 
 @click.group()
@@ -163,16 +164,16 @@ def show(ctx: click.Context, account: str | None, home_override: str | None, as_
         return
     for (row, in_force, room), item in zip(found, items, strict=True):
         if len(found) > 1:
-            click.echo(f"account {plain(row['owner']).removeprefix('op:')}")
+            say(f"account {plain(row['owner']).removeprefix('op:')}")
         settings: dict[str, dict[str, str]] = item["controls"]
         table(
             [(name, key, value) for name, keys in settings.items() for key, value in keys.items()],
             ("control", "setting", "value"),
         )
-        click.echo("\nroom now")
+        say("", "room now")
         columns = ("control", "scope", "measured", "limit", "left", "unit", "setting")
         table([[getattr(one, name) for name in columns] for one in room], columns)
-        click.echo(f"zone {in_force.zone}  sha256 {in_force.sha256}")
+        say(f"zone {in_force.zone}  sha256 {in_force.sha256}")
 
 
 def _rules_in_force(home: Home, reader: sqlite3.Connection, account: str) -> Rules | None:
@@ -211,7 +212,7 @@ def check(file: str, as_json: bool) -> None:
     if as_json:
         emit_json({"valid": True, "sha256": rules.sha256, "active": rules.active})
     else:
-        click.echo(f"{plain(file)}: valid, {rules.active} controls active, sha256 {rules.sha256}")
+        say(f"{plain(file)}: valid, {rules.active} controls active, sha256 {rules.sha256}")
 
 
 @risk.command("init")
@@ -225,7 +226,7 @@ def init(ctx: click.Context, home_override: str | None, as_json: bool) -> None:
         raise Refused("FILE_EXISTS", f"{home.risk} holds rules.", "Edit it, or move it away first.")
     home.risk.write_text(default_text(), encoding="utf-8")
     os.chmod(home.risk, 0o600)
-    emit_json({"file": str(home.risk)}) if as_json else click.echo(str(home.risk))
+    emit_json({"file": str(home.risk)}) if as_json else say(str(home.risk))
 
 
 @risk.command("apply")
@@ -243,19 +244,23 @@ def apply(
     """Sign the rules of risk.toml, looser ones included; runs started from now on are bound by them."""
     home = home_of(ctx, home_override)
     require(home)
-    who = unlock(home, operator, passphrase_file)
-    rules = load_rules(home.risk, who.handle)
-    account = owner_account_id(who.handle)
+    handle = choose_operator(home, operator)
+    rules = load_rules(home.risk, handle)
+    account = owner_account_id(handle)
     with reading(home) as reader:
         old = readers.one(reader, "SELECT * FROM limits WHERE account = ?", account)
-    before = readers.read_blob(home.root, old["rules_sha256"]) if old else None
-    loosened = loosens(rules, rules_from_canonical(before.decode())) if before else None
+    text = readers.read_blob(home.root, old["rules_sha256"]) if old else None
+    before = rules_from_canonical(text.decode()) if text else None
+    loosened = loosens(rules, before) if before else None
+    if before is not None:  # what is about to be signed, whoever wrote the file
+        say(*changed_settings(before, rules), err=True)
+    who = unlock(home, handle, passphrase_file)
     data = {"account": account, "direction": "loosen", "rules_sha256": rules.sha256}
     found = send(home, "limits.set", {"data": data, "gate": gate(home, who, "limits.set", data)}, who)
     if as_json:
         emit_json({**found, "rules_sha256": rules.sha256, "loosened": loosened})
     else:
-        click.echo(f"in force: {rules.sha256}" + (f", loosens {loosened}" if loosened else ""))
+        say(f"in force: {rules.sha256}" + (f", loosens {loosened}" if loosened else ""))
 
 
 risk.add_command(locks)

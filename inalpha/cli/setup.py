@@ -23,10 +23,10 @@ from inalpha.audit.keys import (
     write_open,
     write_sealed,
 )
-from inalpha.cli.client import read_passphrase
+from inalpha.cli.client import new_passphrase
 from inalpha.cli.main import named_home
 from inalpha.cli.options import home_option, json_option
-from inalpha.cli.output import emit_json
+from inalpha.cli.output import emit_json, say
 from inalpha.daemon.config import DEFAULT_TEXT
 from inalpha.ledger import readers
 from inalpha.ledger.txn import Txn
@@ -66,7 +66,7 @@ def init(
     """Make the home: ledger, log key, operator key, inalpha.toml and risk.toml."""
     home = named_home(ctx, home_override)
     handle = operator or _user_handle()
-    passphrase = None if is_open else _new_passphrase(passphrase_file, handle)
+    passphrase = None if is_open else new_passphrase(passphrase_file, handle, home.root.name)
 
     def tell(genesis: Genesis) -> None:
         _tell(home, handle, genesis, is_open=is_open, as_json=as_json)
@@ -88,14 +88,14 @@ def _tell(home: Home, handle: str, genesis: Genesis, *, is_open: bool, as_json: 
             }
         )
         return
-    click.echo(f"home      {home.root}")
-    click.echo(f"operator  op:{handle}, account {owner_account_id(handle)}")
-    click.echo(f"genesis   {genesis.hex}")
-    click.echo("          Keep this outside the machine: it anchors every later verification.")
-    click.echo(f"recovery  {genesis.recovery_seed}")
-    click.echo("          Write this on paper now. It is shown once and kept nowhere.")
+    say(f"home      {home.root}")
+    say(f"operator  op:{handle}, account {owner_account_id(handle)}")
+    say(f"genesis   {genesis.hex}")
+    say("          Keep this outside the machine: it anchors every later verification.")
+    say(f"recovery  {genesis.recovery_seed}")
+    say("          Write this on paper now. It is shown once and kept nowhere.")
     if is_open:
-        click.echo("warning: the operator key is open (no passphrase).", err=True)
+        say("warning: the operator key is open (no passphrase).", err=True)
 
 
 def create_home(
@@ -220,12 +220,3 @@ def _write(path: Path, text: str) -> None:
 def _user_handle() -> str:
     name = re.sub(r"[^a-z0-9-]", "-", os.environ.get("USER", "owner").lower()).strip("-")[:36]
     return name or "owner"
-
-
-def _new_passphrase(file: str | None, handle: str) -> str:
-    first = read_passphrase(file, f"New passphrase of {handle}: ")
-    if file is None and read_passphrase(None, "Again: ") != first:
-        raise Refused("PASSPHRASE", "the two passphrases differ.", "Try again; nothing was made.")
-    if len(first) < 8:
-        raise Refused("PASSPHRASE", "the passphrase is shorter than 8 characters.", "Choose a longer one.")
-    return first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from inalpha.cli.backtest import print_notes
 from inalpha.cli.candidates import lint_or_refuse
 from inalpha.cli.market import OTHER_LIMITS, market_options, run_spec
 from inalpha.cli.options import json_option
-from inalpha.cli.output import emit_json, on_terminal, plain, table
+from inalpha.cli.output import emit_json, on_terminal, plain, progress_bar, say, table
 from inalpha.model.bar import Bar, utc_from_ns
 
 if TYPE_CHECKING:
@@ -89,10 +88,10 @@ def walkforward(
         show = None
         if on_terminal():
             runs = sum(len(combinations) * len(fold.train) + 1 for fold in plan)
-            bar = stack.enter_context(click.progressbar(length=runs, label="runs", file=sys.stderr))
+            advance = stack.enter_context(progress_bar(runs, "runs"))
 
             def show(done: int, total: int) -> None:
-                bar.update(1)
+                advance(done)
 
         result = search(Trial(sandbox, source, spec, rules), data.bars, plan, combinations, reach, show)
     names = list(combinations[0])
@@ -109,27 +108,27 @@ def walkforward(
         return
     print_notes(notes)
     embargoed = f", embargo {embargo}" if scheme == "purged-kfold" else ""
-    click.echo(f"{spec.symbol} {spec.timeframe}, {count} bars, {scheme}: {len(combinations)} combinations")
-    click.echo(f"purge {gap} bars{embargoed}, warm-up {reach} bars (indicators; history() is not counted)")
-    click.echo("")
+    say(f"{spec.symbol} {spec.timeframe}, {count} bars, {scheme}: {len(combinations)} combinations")
+    say(f"purge {gap} bars{embargoed}, warm-up {reach} bars (indicators; history() is not counted)")
+    say("")
     _print(result, data.bars, names)
 
 
 def _print(result: Search, bars: Any, names: list[str]) -> None:
     header = ["test from", "to", *names, "train SR", "test SR", "return", "hold", "trades"]
     table([_row(outcome, bars, names) for outcome in result.outcomes], header)
-    click.echo("")
-    click.echo(
+    say("")
+    say(
         f"all tests joined: Sharpe {_ratio(result.test_sharpe)}, return {_percent(result.test_return)};"
         f" Sharpe in training {_ratio(result.train_sharpe)} on average, kept {_percent(result.efficiency)}"
     )
     _print_orders(result)
     refused = sum(outcome.refused for outcome in result.outcomes)
     if refused:
-        click.echo(f"note: {refused} training runs failed and were left out")
+        say(f"note: {refused} training runs failed and were left out")
     for outcome in result.outcomes:
         if outcome.error:
-            click.echo(f"note: a test run failed: {plain(outcome.error)}")
+            say(f"note: a test run failed: {plain(outcome.error)}")
 
 
 def _print_orders(result: Search) -> None:
@@ -138,16 +137,16 @@ def _print_orders(result: Search) -> None:
 
     told = list(counted(together(group for outcome in result.outcomes for group in outcome.orders)))
     for title, text in told or [("orders", "the strategy placed none")]:
-        click.echo(f"{title} of all tests: {text}")
+        say(f"{title} of all tests: {text}")
     firsts: dict[str, str] = {}
     for number, outcome in enumerate(result.outcomes, start=1):
         for reason in outcome.reasons:
             head, _, _ = reason.partition(":")
             firsts.setdefault(head.rsplit(" ", 1)[-1], f"note: in test {number} {reason}")
     for note in firsts.values():
-        click.echo(plain(note))
+        say(plain(note))
     if any(outcome.by_rules for outcome in result.outcomes):
-        click.echo(f"note: {OTHER_LIMITS}")
+        say(f"note: {OTHER_LIMITS}")
 
 
 def _row(outcome: Outcome, bars: Any, names: list[str]) -> list[object]:

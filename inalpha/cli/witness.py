@@ -18,7 +18,7 @@ from inalpha.audit.checkpoint import parse_note
 from inalpha.cli.client import gate, reading, send, unlock
 from inalpha.cli.main import home_of
 from inalpha.cli.options import home_option, json_option, signing_options
-from inalpha.cli.output import emit_json
+from inalpha.cli.output import emit_json, say
 from inalpha.client import presence
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -41,7 +41,7 @@ def new(directory: Path, name: str, origin: str, genesis: str) -> None:
     from inalpha.cli.keys import check_handle
 
     check_handle(name)
-    click.echo(witnesses.create(directory, name, origin, genesis.lower()).text)
+    say(witnesses.create(directory, name, origin, genesis.lower()).text)
 
 
 @witness.command()
@@ -49,7 +49,7 @@ def new(directory: Path, name: str, origin: str, genesis: str) -> None:
 def show(directory: Path) -> None:
     """How far this witness has seen."""
     size, root = witnesses.seen(directory)
-    click.echo(f"{size} lines, root {root}")
+    say(f"{size} lines, root {root}")
 
 
 @witness.command()
@@ -61,7 +61,7 @@ def cosign(directory: Path, request: Path, file: Path) -> None:
     note = witnesses.cosign(directory, request.read_bytes(), int(time.time()))
     write_whole(file, [note])
     size, root = witnesses.seen(directory)
-    click.echo(f"{file}: {size} lines, root {root}")
+    say(f"{file}: {size} lines, root {root}")
 
 
 @witness.command()
@@ -77,7 +77,7 @@ def serve(directory: Path, listen: str) -> None:
     if not host or not port.isdigit() or int(port) > 65_535:
         raise click.BadParameter(f"{listen!r} is no HOST:PORT.", param_hint="--listen")
     with WitnessServer(directory, host.strip("[]"), int(port)) as server:
-        click.echo(f"http://{host}:{server.server_address[1]}")
+        say(f"http://{host}:{server.server_address[1]}")
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
 
@@ -126,7 +126,7 @@ def submit(
         found: dict[str, object] = {"size": size, "file": str(out)}
     else:
         found = send(home, "witness.cosign", {"note": note.decode()}, who)
-    emit_json(found) if as_json else click.echo(f"{size} lines cosigned, {found.get('file') or 'recorded'}")
+    emit_json(found) if as_json else say(f"{size} lines cosigned, {found.get('file') or 'recorded'}")
 
 
 @witness.command()
@@ -149,7 +149,7 @@ def enrol(
     who = unlock(home, operator, passphrase_file)
     data = {"principal": None, "role": "witness", "sponsor": None, "vkey": vkey}
     found = send(home, "key.enrol", {"data": data, "gate": gate(home, who, "key.enrol", data)}, who)
-    emit_json(found) if as_json else click.echo(f"enrolled in line {found['seq']}")
+    emit_json(found) if as_json else say(f"enrolled in line {found['seq']}")
 
 
 @witness.command()
@@ -162,7 +162,7 @@ def request(ctx: click.Context, file: Path, old: int, home_override: str | None)
     home = home_of(ctx, home_override)
     with reading(home) as reader:
         write_whole(file, [witnesses.make_request(home.root, reader, old)])
-    click.echo(str(file))
+    say(str(file))
 
 
 @witness.command()
@@ -184,6 +184,4 @@ def record(
     presence.require(home)
     who = unlock(home, operator, passphrase_file)
     found = send(home, "witness.cosign", {"note": note.read_text(encoding="utf-8")}, who)
-    emit_json(found) if as_json else click.echo(
-        f"{found['size']} lines cosigned, recorded in line {found['seq']}"
-    )
+    emit_json(found) if as_json else say(f"{found['size']} lines cosigned, recorded in line {found['seq']}")

@@ -559,8 +559,8 @@ class RunActor:
             try:
                 reply, failure = await self._ask(request)
                 fresh: dict[str, Salted] = {}
-                if reply is not None and reply.intents:
-                    reply, fresh = self.reasons.commit(reply)
+                if reply is not None:
+                    reply, fresh = self.reasons.commit(kernel.heard(reply))
                 result = await self.office.write(
                     lambda txn: self._commit(txn, kernel, reply, began, fresh), ("step", [self.run])
                 )
@@ -627,6 +627,9 @@ class RunActor:
         self._tell_guard(txn, result)
         why = differs(txn, kernel)
         self._parked = why is not None
+        if result.dropped:
+            text = "its strategy says more than a run keeps: inalpha run show tells how much was dropped"
+            self.office.alert(txn, "words", self.run, text)
         if result.fills and result.cash_e8 < 0:
             text = f"the book stands at {text_from_e8(result.cash_e8)}: an exit filled beyond its cash"
             self.office.alert(txn, "book_negative", self.run, text)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from datetime import UTC, datetime
 from typing import TextIO
+
+from inalpha.model.plain import json_text
 
 _FOLD_S = 60.0
 
@@ -35,4 +36,4 @@ class Log:
         if repeated:
             body["repeated"] = repeated
         body.update(members)
-        print(json.dumps(body, ensure_ascii=False, default=str), file=self._stream, flush=True)
+        print(json_text(body), file=self._stream, flush=True)

@@ -37,6 +37,7 @@ from inalpha.ledger.leftovers import sweep
 from inalpha.ledger.writer import Ledger
 from inalpha.model.errors import EXIT_FAILURE, EXIT_TRY_AGAIN, ConfigError, InalphaError, TryAgain
 from inalpha.model.home import Home
+from inalpha.model.plain import plain
 from inalpha.model.risk import Block
 
 BEAT_S = 1.0
@@ -73,7 +74,7 @@ def _told(home: Home, error: Exception) -> InalphaError:
     found = troubles.told(error, home.root)
     if found is None:
         raise error
-    print(f"error: {found.code}: {found.message} {found.fix}".rstrip(), file=sys.stderr)  # noqa: T201
+    print(plain(f"error: {found.code}: {found.message} {found.fix}".rstrip()), file=sys.stderr)  # noqa: T201
     return found
 
 

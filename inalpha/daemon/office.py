@@ -18,7 +18,7 @@ from inalpha.daemon.logs import Log
 from inalpha.daemon.outbox import LINES, Notice, Outbox
 from inalpha.daemon.record import DAEMON, RISK, RunFacts
 from inalpha.daemon.refusals import Refusals
-from inalpha.daemon.runplan import RunPlan, not_as_signed, plan_ttl_us
+from inalpha.daemon.runplan import RunFailed, RunPlan, not_as_signed, plan_ttl_us
 from inalpha.execution import waivers
 from inalpha.execution.waivers import Waiver
 from inalpha.kernel.records import JournalEntry
@@ -262,6 +262,9 @@ class Office:
         evidence = await self.link.load(plan, actor.runner_limits, waived[0] if waived else "sealed")
 
         def job(txn: Txn) -> None:
+            over = actor.waiver_over(txn.now_us)
+            if over is not None:  # it ended while the runner was being made
+                raise RunFailed("waiver_expired", over.over_text)
             members = {**evidence.members, "waivers": [waiver.as_dict() for waiver in held]}
             text = json.dumps(members, sort_keys=True, separators=(",", ":"))
             txn.line(

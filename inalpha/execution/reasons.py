@@ -16,9 +16,9 @@ from typing import TypeVar
 
 import msgspec
 
+from inalpha.model.allowance import MAX_REASON
 from inalpha.model.step import Intent, OrderEvent, OrderView, StepReply, StepRequest
 
-MAX_REASON = 500
 Salted = tuple[bytes, str]
 T = TypeVar("T", OrderEvent, OrderView)
 _NAMED = re.compile(r'"reason":"([0-9a-f]{64})"')

@@ -13,6 +13,7 @@ from inalpha.kernel.chain import bar_text
 from inalpha.kernel.records import Command, Decision, Fill, OrderEnd
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderRequest, OrderType, Side, TimeInForce
+from inalpha.model.plain import escaped_json
 from inalpha.model.risk import AccountContext, Block, Lock, Refusal
 from inalpha.model.states import HaltState
 from inalpha.model.step import StepReply
@@ -28,9 +29,9 @@ def canonical(value: object) -> str:
 
 def text_of(value: object) -> str:
     """The same text, ten times faster and of the domain's classes too, where no float occurs: msgspec
-    spells those otherwise.
+    spells those otherwise. What a terminal may obey stands as its escape: a journal is a file that people open.
     """
-    return _encode_fast(value).decode()
+    return escaped_json(_encode_fast(value).decode())
 
 
 def bar_members(bar: Bar) -> list[int]:
@@ -87,7 +88,7 @@ def bar_output(
         parts.append(f'"ends":{text_of(ends)}')
     if fills:
         parts.append(f'"fills":{text_of(fills)}')
-    if reply.intents or reply.logs or reply.error:
+    if reply.intents or reply.logs or reply.error or reply.dropped_bytes:
         parts.append(f'"reply":{text_of(reply)}')
     return ",".join(parts) + "}"
 

@@ -30,6 +30,7 @@ from inalpha.kernel.records import Command, CommandResult, Fill, JournalEntry, O
 from inalpha.kernel.spec import RunSpec
 from inalpha.kernel.trades import TradeFold
 from inalpha.kernel.view import Activity, make_claim, make_view
+from inalpha.model.allowance import Allowance
 from inalpha.model.bar import Bar
 from inalpha.model.order import OrderState
 from inalpha.model.risk import (
@@ -78,6 +79,7 @@ class Kernel:
     ) -> None:
         self.spec = spec
         self.risk = risk
+        self._allowance = Allowance()
         self.gateway = gateway
         self.guard: Guard = guard or NoGuard()
         self.book = Book(spec.instrument, spec.opening_cash_e8)
@@ -264,7 +266,7 @@ class Kernel:
             closed = self._take_closed()
             trips = self._trips(context, entered, self.activity.refusals > refused_before)
         begin_text, lag_ns = self._begin_text, self.lag_ns
-        spoke = intents or logs or error or lost
+        spoke = intents or logs or error or lost or reply.dropped_bytes
         if spoke or fills or ends or decisions or lag_ns or begin_text or finish_text:
             if fills:
                 self._take_book()
@@ -277,13 +279,17 @@ class Kernel:
             written = self.chain.quiet(bar)
         return StepResult(
             bar, fills, ends, decisions, logs, error, book.lots, book.cash_e8, self._equity_e8, written,
-            closed, trips,
+            closed, trips, reply.dropped_bytes,
         )  # fmt: skip
+
+    def heard(self, reply: StepReply) -> StepReply:
+        """What a runner has just said about the open bar, with as much of its words as the run keeps."""
+        return self._allowance.keep(reply, self.now_ns)
 
     def step(self, bar: Bar, received_ns: int, context: AccountContext, runner: Runner) -> StepResult:
         """One whole step for synchronous users."""
         request = self.begin(bar, received_ns, context)
-        return self.finish(None if request is None else runner.step(request), context)
+        return self.finish(None if request is None else self.heard(runner.step(request)), context)
 
     def command(self, command: Command, context: AccountContext) -> CommandResult:
         """Take a journalled control between two bars."""

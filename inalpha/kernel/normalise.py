@@ -7,6 +7,7 @@ away from the market; the raw intent is kept beside the order, so both values ar
 from __future__ import annotations
 
 from inalpha.kernel import refused
+from inalpha.model.allowance import MAX_REASON
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text
 from inalpha.model.order import OrderRequest, OrderType, Side, TimeInForce
@@ -20,7 +21,6 @@ _TYPE_OF_PRICES = {
     (True, True): OrderType.STOP_LIMIT,
 }
 _STOPS = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
-_MAX_REASON = 500
 
 
 # What a code means, where the intent holds no figure that would say more: its unit, and a sentence.
@@ -81,7 +81,7 @@ def normalise(
         # A long's protective stop is a sell stop (down, away from the market), its target a sell limit (up).
         stop_loss_ticks=_price(intent.stop_loss, instrument, up=side < 0),
         take_profit_ticks=_price(intent.take_profit, instrument, up=side > 0),
-        reason=intent.reason[:_MAX_REASON],
+        reason=intent.reason[:MAX_REASON],
     )
     _check_bracket(order, close_ticks)
     return order

@@ -111,7 +111,8 @@ class StepResult(msgspec.Struct, frozen=True, gc=False):
     """One consumed bar: what happened, the book at the bar's close, and the journal's link.
 
     closed: trades that its fills closed. trips: the run's own triggers that it set off. Neither is an output:
-    both follow from what is journalled. written: None where the journal is kept as lines.
+    both follow from what is journalled. written: None where the journal is kept as lines. dropped: bytes of the
+    strategy's words that are not kept.
     """
 
     bar: Bar
@@ -126,6 +127,7 @@ class StepResult(msgspec.Struct, frozen=True, gc=False):
     written: JournalEntry | None = None
     closed: tuple[ClosedTrade, ...] = ()
     trips: tuple[Trip, ...] = ()
+    dropped: int = 0
 
     @property
     def entry(self) -> JournalEntry:

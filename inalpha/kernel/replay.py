@@ -84,13 +84,13 @@ class _Rebuild:
         reply = None
         if request is not None and not data.get("lost"):
             recorded = reply_from(json.loads(entry.output).get("reply"), bar.sequence)
-            reply = recorded if self.runner is None else self._ask(self.runner, request, recorded)
+            reply = recorded if self.runner is None else self._ask(kernel, self.runner, request, recorded)
         kernel.finish(reply, self._context(data.get("finish")))
 
-    def _ask(self, runner: Runner, request: StepRequest, recorded: StepReply) -> StepReply:
+    def _ask(self, kernel: Kernel, runner: Runner, request: StepRequest, recorded: StepReply) -> StepReply:
         if self.words is None:
-            return runner.step(request)
-        return self.words.match(runner.step(self.words.told(request)), recorded)
+            return kernel.heard(runner.step(request))
+        return self.words.match(kernel.heard(runner.step(self.words.told(request))), recorded)
 
     def _context(self, members: dict[str, Any] | None) -> AccountContext:
         if members is not None:

@@ -29,6 +29,7 @@ from inalpha.ledger.mend import Mend, forget_heads
 from inalpha.ledger.startup import open_chain, settle_log_key
 from inalpha.ledger.txn import Tail, Txn
 from inalpha.model.errors import InalphaError, TryAgain
+from inalpha.model.plain import plain
 
 T = TypeVar("T")
 Job = Callable[[Txn], Any]
@@ -296,7 +297,7 @@ class Committer:
                 self._conn.execute("ROLLBACK")
         except sqlite3.Error as error:
             self.latched = True
-            sys.stderr.write(f"rollback failed: {error}\n")
+            sys.stderr.write(plain(f"rollback failed: {error}") + "\n")
 
     def _committed(self, txn: Txn) -> None:
         for leaf in txn.leaves:
@@ -328,12 +329,12 @@ class Committer:
         except (OSError, sqlite3.Error) as error:
             # The transaction stands; what could not follow it does after the restart.
             self.latched = True
-            sys.stderr.write(f"ledger latched after commit: {error}\n")
+            sys.stderr.write(plain(f"ledger latched after commit: {error}") + "\n")
         if grown and self.on_commit is not None:
             try:
                 self.on_commit(self.size, self.root)
             except Exception as error:  # the listener's fault must not undo what is committed
-                sys.stderr.write(f"commit listener failed: {error!r}\n")
+                sys.stderr.write(plain(f"commit listener failed: {error!r}") + "\n")
 
     def idle(self) -> None:
         """What is due while nothing waits."""
@@ -341,7 +342,7 @@ class Committer:
             self.sync_head(force=False)
         except OSError as error:
             self.latched = True
-            sys.stderr.write(f"ledger latched: {error}\n")
+            sys.stderr.write(plain(f"ledger latched: {error}") + "\n")
 
     def sync_head(self, *, force: bool) -> None:
         """Once a second, and at gates and stops: the signed checkpoint beside the ledger; each minute a kept copy."""

@@ -92,9 +92,17 @@ class Intent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StepReply(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """The strategy's answer. error: "" or `Type: text (line N)`; an error empties the bar's intents."""
+    """The strategy's answer. error: "" or `Type: text (line N)`; an error empties the bar's intents.
+
+    dropped: bytes of its words that the run does not keep, never from the runner; not written where there are none.
+    """
 
     seq: int
     intents: tuple[Intent, ...] = ()
     logs: tuple[str, ...] = ()
     error: str = ""
+    dropped: int | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def dropped_bytes(self) -> int:
+        return 0 if isinstance(self.dropped, msgspec.UnsetType) else self.dropped

@@ -12,7 +12,8 @@ from inalpha.kernel.guard import Guard
 from inalpha.kernel.kernel import Kernel, Runner
 from inalpha.kernel.records import Command, Decision, Fill, JournalEntry, OrderEnd, StepResult
 from inalpha.kernel.spec import RunSpec
-from inalpha.model.bar import Bar
+from inalpha.model.allowance import BAR_BYTES, DAY_BYTES
+from inalpha.model.bar import Bar, utc_from_ns
 from inalpha.model.money import text_from_e8
 from inalpha.model.order import OrderState
 from inalpha.model.risk import Refusal, RiskCheck
@@ -49,7 +50,7 @@ class OrderRecord:
 class BacktestResult:
     """Everything a report needs. The arrays hold one value per consumed bar.
 
-    refusals: the first one of each code that a risk control gave.
+    refusals: the first one of each code that a risk control gave. dropped: bytes of words not kept, by date.
     """
 
     spec: RunSpec
@@ -62,6 +63,7 @@ class BacktestResult:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     exits: Counter[str] = field(default_factory=Counter)
     logs: list[tuple[int, str]] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
     times_ns: array[int] = field(default_factory=lambda: array("q"))
     cash_e8: array[int] = field(default_factory=lambda: array("q"))
@@ -157,6 +159,8 @@ def _take(result: BacktestResult, step: StepResult) -> None:
     result.equity_e8.append(step.equity_e8)
     if step.logs:
         result.logs.extend((bar.sequence, text) for text in step.logs)
+    if step.dropped:
+        result.dropped[f"{utc_from_ns(bar.close_time_ns - 1_000):%Y-%m-%d}"] += step.dropped
     if step.decisions:
         for decision in step.decisions:
             _take_decision(result, decision, bar.close_time_ns)
@@ -256,6 +260,13 @@ def _warn(result: BacktestResult) -> None:
         result.warnings.append(
             f"the book went down to {text_from_e8(lowest)}: an exit filled beyond its cash, and entries are refused"
             " since (BOOK_NEGATIVE)"
+        )
+    if result.dropped:
+        days = len(result.dropped)
+        result.warnings.append(
+            f"dropped {result.dropped.total():,} bytes of the strategy's words on {next(iter(result.dropped))}"
+            + (f" and {days - 1} later days" if days > 1 else "")
+            + f": a bar keeps {BAR_BYTES >> 10} KiB of reasons and of logs, a day {DAY_BYTES >> 10} KiB"
         )
     if spec.slippage.kind == "none":
         result.warnings.append("no slippage is modelled")

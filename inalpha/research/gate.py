@@ -212,7 +212,7 @@ def main() -> int:
     tried = [Tried.from_dict(item) for item in request.get("tried", [])]
     terms = Terms.from_dict(request["terms"]) if request.get("terms") else None
     evidence = judge(base64.b64decode(request["source"]), bars, tried, terms)
-    sys.stdout.write(json.dumps(evidence, ensure_ascii=False, default=str))
+    sys.stdout.write(json.dumps(evidence, default=str))
     return 0
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
+from html import escape as escape_html
 
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.money import E8
+from inalpha.model.plain import plain
 from inalpha.research import returns as series
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, buy_and_hold, periods_per_year
@@ -31,6 +32,11 @@ td:first-child, th:first-child, td.note { text-align: left; } td.note { white-sp
 @media print { body { max-width: none; margin: 0; } svg, tr { break-inside: avoid; } }
 """
 )
+
+
+def escape(text: str) -> str:
+    """A text as a page shows it: no markup, and no character that reorders, hides or ends a line."""
+    return escape_html(plain(text))
 
 
 def report_html(result: BacktestResult, metrics: Sequence[Metric]) -> str:

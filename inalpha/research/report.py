@@ -20,6 +20,7 @@ from inalpha.kernel.spec import RunSpec
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.errors import IntegrityError
 from inalpha.model.money import text_from_e8
+from inalpha.model.plain import cell
 from inalpha.model.version import VERSION
 from inalpha.research import returns as series
 from inalpha.research.backtest import BacktestResult, OrderRecord
@@ -64,7 +65,7 @@ def write_report(result: BacktestResult, folder: Path) -> list[Path]:
     """Write report.json, fills.csv, orders.csv, equity.csv and report.html. Answers their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     metrics = compute_metrics(result)
-    text = json.dumps(report_dict(result, metrics), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(report_dict(result, metrics), indent=2, ensure_ascii=True, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
     (folder / "report.html").write_text(report_html(result, metrics), encoding="utf-8")
     _write_rows(folder / "fills.csv", FILL_COLUMNS, _fill_rows(result))
@@ -100,7 +101,7 @@ def _fill_rows(result: BacktestResult) -> Iterator[Sequence[object]]:
             instrument.price_text(fill.price_ticks),
             text_from_e8(fill.fee_e8),
             fill.intent if fill.child is None else f"{fill.intent}:{fill.child}",
-            _cell(fill.reason),
+            cell(fill.reason),
         )
 
 
@@ -109,15 +110,15 @@ def _order_rows(result: BacktestResult) -> Iterator[Sequence[object]]:
         yield (
             row.order,
             time_text(row.time_ns),
-            row.side,
-            row.type,
+            cell(row.side),
+            cell(row.type),
             row.quantity,
             row.limit,
             row.stop,
-            row.tif,
+            cell(row.tif),
             row.state,
             row.code,
-            _cell(row.reason),
+            cell(row.reason),
             *_answer(row),
         )
 
@@ -135,7 +136,7 @@ def _figure_cell(text: str) -> str:
     try:
         Decimal(text)
     except InvalidOperation:
-        return _cell(text)
+        return cell(text)
     return text
 
 
@@ -166,12 +167,6 @@ def _equity_rows(result: BacktestResult) -> Iterator[Sequence[object]]:
             text_from_e8(result.equity_e8[index]),
             f"{depth:.6f}",
         )
-
-
-def _cell(text: str) -> str:
-    """Strategy text as one harmless cell: a spreadsheet runs what begins with one of these."""
-    flat = " ".join(text.split())
-    return f"'{flat}" if flat[:1] in ("=", "+", "-", "@") else flat
 
 
 class JournalFile:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from inalpha.execution.rationale import HIDING
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.money import text_from_e8
+from inalpha.model.plain import plain
 from inalpha.research.backtest import BacktestResult
 from inalpha.research.metrics import RISK_FREE_RATE, Metric, periods_per_year
 from inalpha.research.outcomes import outcome_lines
@@ -43,6 +43,11 @@ def metric_text(metric: Metric) -> str:
 
 
 def report_text(result: BacktestResult, metrics: Sequence[Metric], *, ascii_only: bool = False) -> str:
+    """The page of `report_lines`."""
+    return "\n".join(map(plain, report_lines(result, metrics, ascii_only=ascii_only))) + "\n"
+
+
+def report_lines(result: BacktestResult, metrics: Sequence[Metric], *, ascii_only: bool = False) -> list[str]:
     """Several lines, none wider than 78 characters."""
     spec = result.spec
     lines = [
@@ -73,13 +78,12 @@ def report_text(result: BacktestResult, metrics: Sequence[Metric], *, ascii_only
     if result.error:
         lines.extend(_wrapped(f"stopped by the strategy's error: {result.error}"))
     lines.append(f"head {result.head}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _wrapped(text: str) -> list[str]:
-    """Lines of the page; words of the strategy (its reasons, its error) can neither hide nor move the cursor."""
-    text = HIDING.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
-    return textwrap.wrap(text, WIDTH, subsequent_indent="      ", break_on_hyphens=False)
+    """Lines of the page; a strategy's own line breaks (in its reasons, its error) make none."""
+    return textwrap.wrap(plain(text), WIDTH, subsequent_indent="      ", break_on_hyphens=False)
 
 
 def _range(result: BacktestResult) -> str:

@@ -22,7 +22,7 @@ from tui.text import age, cut, left, number, pad, percent, plain, price
         ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
         ("a\u202eb", "a\\u202eb"),
         ("a\u200bb\ufeff", "a\\u200bb\\ufeff"),
-        ("two\nlines\tand\x07", "two lines and\\x07"),
+        ("two\nlines\tand\x07", "two\\nlines\\tand\\x07"),
         ("[red]not markup[/red]", "[red]not markup[/red]"),
         ("e" + "\u0301" * 30, "e" + "\u0301" * 2),
         ("\ud800", "\\ud800"),

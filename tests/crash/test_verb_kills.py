@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.installation import Installation, inalpha
+from support.installation import Installation, inalpha, secret_file
 from support.kills import STRACE, calls_of, killed_in
 
 from inalpha.audit.keys import load_key, operator_name, operator_path
@@ -25,7 +25,7 @@ SEED = 21
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     made = Installation(tmp_path_factory.mktemp("verbs") / "home")
-    (made.home.parent / "seed").write_text(made.init()["recovery_seed"])
+    secret_file(made.home.parent / "seed", made.init()["recovery_seed"])
     made.start()
     yield made
     made.stop()

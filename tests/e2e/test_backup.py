@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from support.installation import Installation, inalpha, until
+
+from inalpha.daemon.config import DEFAULT_TEXT
 
 
 def test_backup_and_restore(tmp_path: Path) -> None:
@@ -40,6 +44,61 @@ def test_backup_and_restore(tmp_path: Path) -> None:
         home("audit", "verify", "--genesis", made["genesis"])
     finally:
         home.stop()
+
+
+def tampered(file: Path, target: Path, **texts: str) -> Path:
+    """The backup with other settings, as whoever could write the file would have them."""
+    with tarfile.open(file) as source, tarfile.open(target, "w") as made:
+        for member in source.getmembers():
+            data = source.extractfile(member)
+            assert data is not None
+            text = data.read()
+            if (stem := member.name.partition(".")[0]) in texts and member.name.endswith(".toml"):
+                text = texts[stem].encode()
+                member.size = len(text)
+            made.addfile(member, io.BytesIO(text))
+    return target
+
+
+def test_settings_of_a_tampered_backup_are_shown_and_bind_nobody(tmp_path: Path) -> None:
+    home = Installation(tmp_path / "home")
+    home.init()
+    config, risk = (home.home / "inalpha.toml").read_text(), (home.home / "risk.toml").read_text()
+    home("backup", str(tmp_path / "b.tar"))
+    evil = config.replace('broker = "auto"', 'broker = "auto"\nurl = "mqtts://evil.invalid"')
+    evil = evil.replace("uid_base = 61000", "uid_base = 0  # \x1b[2J\u202e")
+    looser = risk.replace("equity_pct = 10", "equity_pct = 90")
+    assert evil != config and looser != risk
+    file = tampered(tmp_path / "b.tar", tmp_path / "evil.tar", inalpha=evil, risk=looser)
+    told = home("restore", str(file))
+    assert "\\x1b[2J\\u202e" in told and "\x1b" not in told and "+url = " in told
+    assert (
+        "inalpha.toml of the backup is set aside as inalpha.toml.from-backup; installed: this home's own"
+        in told
+    )
+    assert "controls.max_order.equity_pct: 10 in force, 90 in the file" in told and "risk apply" in told
+    assert (home.home / "inalpha.toml").read_text() == config
+    assert "evil.invalid" in (home.home / "inalpha.toml.from-backup").read_text()
+    in_force = home.json("risk", "show")
+    home.start()
+    try:
+        assert home.json("risk", "show") == in_force
+        assert in_force["controls"]["max_order"]["equity_pct"] == "10"
+        found = inalpha(home.home, "risk", "apply")
+        assert "controls.max_order.equity_pct: 10 in force, 90 in the file" in found.stderr
+        assert home.json("risk", "show")["controls"]["max_order"]["equity_pct"] == "90"
+    finally:
+        home.stop()
+    # Into no home at all: the defaults, never what the file says. Rules that cannot be read are set aside too.
+    file = tampered(tmp_path / "b.tar", tmp_path / "odd.tar", inalpha=evil, risk="= nonsense")
+    fresh = Installation(tmp_path / "fresh")
+    items = fresh.json("restore", str(file), "--keys", str(home.home / "keys"))["settings"]
+    assert [(item["file"], item["installed"]) for item in items] == [
+        ("inalpha.toml", "the defaults"),
+        ("risk.toml", "the defaults"),
+    ]
+    assert (fresh.home / "inalpha.toml").read_text() == DEFAULT_TEXT
+    assert fresh.json("risk", "show") == in_force
 
 
 def test_the_daemon_makes_a_backup_when_the_last_one_is_a_day_old(tmp_path: Path) -> None:

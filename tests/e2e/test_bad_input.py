@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.installation import STRATEGIES, Installation, first_bars, inalpha, until
+from support.installation import STRATEGIES, Installation, first_bars, inalpha, secret_file, until
 
 GOOD = "from inalpha import Strategy\n\nclass A(Strategy):\n    def on_bar(self, bar):\n        pass\n"
 BAD_FILES = {
@@ -80,9 +80,8 @@ def test_a_second_daemon_is_refused_and_writes_nothing(installation: Installatio
 
 def test_a_wrong_passphrase_is_refused(tmp_path: Path) -> None:
     home = Installation(tmp_path / "home")
-    right, wrong = tmp_path / "right", tmp_path / "wrong"
-    right.write_text("correct horse battery\n")
-    wrong.write_text("incorrect horse battery\n")
+    right = secret_file(tmp_path / "right", "correct horse battery\n")
+    wrong = secret_file(tmp_path / "wrong", "incorrect horse battery\n")
     home("init", "--operator", "alice", "--passphrase-file", str(right))
     home.start()
     try:

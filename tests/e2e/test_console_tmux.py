@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.installation import STRATEGIES, Installation, first_bars, until
+from support.installation import STRATEGIES, Installation, first_bars, secret_file, until
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-PASSPHRASE = "correct horse 7"
+PASSPHRASE = "correct horse 7 lamps"
 # Bold, dim, underlined and reversed; tmux itself names the default colours.
 PLAIN = set("01247") | {"", "39", "49"}
 
@@ -74,8 +74,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 def sealed(tmp_path: Path) -> Iterator[Installation]:
     """A home whose operator key needs a passphrase, with a run that waits for a person."""
     found = Installation(tmp_path / "home")
-    secret = tmp_path / "passphrase"
-    secret.write_text(PASSPHRASE + "\n")
+    secret = secret_file(tmp_path / "passphrase", PASSPHRASE + "\n")
     signed = ("--passphrase-file", str(secret))
     found.json("init", "--operator", "alice", *signed)
     with (found.home / "inalpha.toml").open("a") as file:

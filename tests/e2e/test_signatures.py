@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.installation import STRATEGIES, Installation, first_bars, until
+from support.installation import STRATEGIES, Installation, first_bars, secret_file, until
 
 from inalpha.audit.event import read_event
 from inalpha.audit.notes import parse_vkey
@@ -22,7 +22,7 @@ from inalpha.ledger import readers
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Installation]:
     made = Installation(tmp_path / "home")
-    (tmp_path / "seed").write_text(made.init()["recovery_seed"])
+    secret_file(tmp_path / "seed", made.init()["recovery_seed"])
     yield made
     made.stop()
 
@@ -222,8 +222,7 @@ def test_owner_whose_key_is_in_ssh_agent(home: Installation, tmp_path: Path) -> 
 def test_owner_who_lost_his_key_gets_another_by_the_seed_on_paper(home: Installation, tmp_path: Path) -> None:
     home.start()
     (home.home / "keys" / "op" / "alice.key").rename(tmp_path / "found.key")
-    wrong = tmp_path / "wrong"
-    wrong.write_text("0" * 64)
+    wrong = secret_file(tmp_path / "wrong", "0" * 64)
     recover = ("operator", "recover", "alice", "--insecure-no-passphrase", "--seed-file")
     home(*recover, str(wrong), code=4)
     for name, exit_code in (("../alice", 2), ("nobody", 4)):  # a slip of the pen makes no new owner

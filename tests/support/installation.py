@@ -30,6 +30,14 @@ def until(holds: Callable[[], Any], timeout_s: float = 30.0, what: str = "a cond
     raise AssertionError(f"{what} did not come within {timeout_s} s")
 
 
+def secret_file(path: Path, text: str) -> Path:
+    """A file that only this user may read, as whatever holds a passphrase or a seed has to be."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+    return path
+
+
 def inalpha(home: Path, *args: str, timeout_s: float = 120.0, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a person would."""
     return subprocess.run(

@@ -56,6 +56,9 @@ def rare_story(home: Path) -> Story:
     short = story.start(story.mandate(sha256, "eth-usd"))
     asked = story.start(story.mandate(sha256, "ltc-usd", approval="human"))
     evidence = story.do(lambda txn: txn.blob(b"far"))
+    story.gated(
+        "policy.opt_out", {"expires": START_US + 10**12, "rule": "isolation.fenced.far", "run": short}
+    )
     isolated = {"evidence_sha256": evidence, "host": "far", "level": "fenced", "run": short}
     story.do(lambda txn: txn.line("run.isolated", DAEMON, isolated))
     by_hand(story, asked, 0)

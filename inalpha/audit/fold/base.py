@@ -39,7 +39,7 @@ TABLES = (
 
 
 class Violation(Refused):
-    """A line that the record must not hold. check: the invariant it breaks (I1..I19)."""
+    """A line that the record must not hold. check: the invariant it breaks (I1..I19, I22)."""
 
     def __init__(self, check: str, reason: str) -> None:
         super().__init__(f"INVARIANT_{check}", f"{reason}.", "Nothing was written.")

@@ -100,14 +100,29 @@ def run_start(conn: sqlite3.Connection, event: Event) -> None:
     )  # fmt: skip
 
 
+# Below sealed: the levels whose waiver reaches as far, the same or a lower one.
+_WAIVED_AT = {"fenced": ("fenced", "process"), "process": ("process",)}
+
+
 def run_isolated(conn: sqlite3.Connection, event: Event) -> None:
+    """Below sealed only while the owner's last word about this run and host allows it."""
     data = event.data
+    if data["level"] != "sealed":
+        rules = [f"isolation.{level}.{data['host']}" for level in _WAIVED_AT[data["level"]]]
+        words = [_last_expiry(conn, rule, data["run"]) for rule in rules]
+        require(max(words) > event.ts, "I22", f"{data['run']} is {data['level']} on {data['host']}, unwaived")
     cursor = conn.execute(
         f"UPDATE run SET state = 'running', level = ?, host = ?, evidence_sha256 = ?"
         f" WHERE run = ? AND {_LIVE}",
         (data["level"], data["host"], data["evidence_sha256"], data["run"]),
     )
     only(cursor, "I15", f"{data['run']} is not live")
+
+
+def _last_expiry(conn: sqlite3.Connection, rule: str, run: str) -> int:
+    sql = "SELECT expires FROM opt_out WHERE rule = ? AND run IS ? ORDER BY seq DESC LIMIT 1"
+    found = row(conn, sql, rule, run)
+    return int(found[0]) if found else 0
 
 
 def run_stop(conn: sqlite3.Connection, event: Event) -> None:

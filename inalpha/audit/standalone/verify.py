@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# ruff: noqa: T201 - it speaks to a terminal
+
 """Checks an exported Inalpha ledger, or the proof of one fill, without Inalpha.
 
     verify.py EXPORT --genesis HEX [--policy FILE] [--since CHECKPOINT] [--require-anchor] [--json]
@@ -73,6 +73,7 @@ CHECKS = {
     "I17": "ids and nonces",
     "I18": "clocks",
     "I19": "loosening is signed",
+    "I22": "isolation below sealed is waived",
 }
 
 
@@ -1207,7 +1208,12 @@ class Books:
         self.runs[data["run"]] = Run(name, mandate, data["mandate_sha256"], line.seq)
 
     def run_isolated(self, line: Line, data: dict[str, Any]) -> None:
-        self._live(data["run"])
+        """Below sealed while the owner's last word allows that level or a lower one, for this run and host."""
+        level, host, name = data["level"], data["host"], data["run"]
+        reaching = {"sealed": (), "fenced": ("fenced", "process"), "process": ("process",)}[level]
+        waived = [self.opt_outs.get((f"isolation.{which}.{host}", name), 0) for which in reaching]
+        require(level == "sealed" or max(waived) > line.ts, "I22", f"{name} is {level} on {host}, unwaived")
+        self._live(name)
 
     def run_stop(self, line: Line, data: dict[str, Any]) -> None:
         good = ("operator", "feed_ended", "mandate_expired", "revoked")
@@ -2517,23 +2523,34 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def plain(text: object) -> str:
+    """What a file says, on one line and unable to steer the auditor's terminal."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in str(text)
+    )
+
+
+def say(text: str, *, err: bool = False) -> None:
+    print(plain(text), file=sys.stderr if err else sys.stdout)
+
+
 def show(result: dict[str, Any]) -> None:
     for check in result["checks"]:
-        print(f"{'ok  ' if check['passed'] else 'FAIL'} {check['name']:4} {check['detail']}")
+        say(f"{'ok  ' if check['passed'] else 'FAIL'} {check['name']:4} {check['detail']}")
     if result["reason"] is not None:
-        print(f"BROKEN: {result['reason']}", file=sys.stderr)
+        say(f"BROKEN: {result['reason']}", err=True)
         return
-    print(f"{result['size']} lines, root {result['root']}")
-    print("not checked here: I20, executing the strategies again")
+    say(f"{result['size']} lines, root {result['root']}")
+    say("not checked here: I20, executing the strategies again")
     for fill in result["fills"]:
         if fill["outside"]:
-            print(f"{fill['fill']} tells {iso(fill['ts'])}, outside of what witnesses swear to: not before "
+            say(f"{fill['fill']} tells {iso(fill['ts'])}, outside of what witnesses swear to: not before "
                   f"{sworn(fill['not_before'])}, not after {sworn(fill['not_after'])}")  # fmt: skip
     if result["unanchored_since"] is not None:
         when = iso(result["unanchored_time"])
-        print(f"unanchored since seq {result['unanchored_since']} ({when}); before it: {result['anchor']}")
+        say(f"unanchored since seq {result['unanchored_since']} ({when}); before it: {result['anchor']}")
     else:
-        print(f"anchored whole by {result['anchor']}")
+        say(f"anchored whole by {result['anchor']}")
 
 
 def prove(data: bytes, genesis: str, *, as_json: bool) -> int:
@@ -2542,18 +2559,18 @@ def prove(data: bytes, genesis: str, *, as_json: bool) -> int:
     except (Broken, Malformed) as error:
         check = error.check + ": " if isinstance(error, Broken) else ""
         if as_json:
-            print(json.dumps({"proved": False, "reason": f"{check}{error}"}))
+            say(json.dumps({"proved": False, "reason": f"{check}{error}"}))
         else:
-            print(f"REFUSED: {check}{error}", file=sys.stderr)
+            say(f"REFUSED: {check}{error}", err=True)
         return BROKEN
     if as_json:
-        print(json.dumps({"proved": True, **found}))
+        say(json.dumps({"proved": True, **found}))
     else:
         what = f"{found['side']} {found['quantity']} {found['symbol']} at {found['price']}"
-        print(
+        say(
             f"{found['fill']}: {what}, {iso(found['ts'])}, {found['plan']} approved by {found['approved_by']}"
         )
-        print(f"{found['lines']} lines of a log of {found['size']}; nothing is proven about other lines")
+        say(f"{found['lines']} lines of a log of {found['size']}; nothing is proven about other lines")
     return OK
 
 
@@ -2567,7 +2584,7 @@ def main(words: list[str] | None = None) -> int:
             return prove(asked.file.read_bytes(), asked.genesis, as_json=asked.json)
         file = asked.file.open("rb")
     except (OSError, ValueError, Malformed) as error:
-        parser.error(str(error))
+        parser.error(plain(error))
     with file:
         try:
             verifier = Verifier(Archive(file), asked.genesis, policy, kept)
@@ -2578,7 +2595,7 @@ def main(words: list[str] | None = None) -> int:
             result = {"size": 0, "root": "", "genesis": asked.genesis, "checks": [], "first_bad": 0, "reason": reason,
                       "anchor": "nothing", "anchored": 0, "unanchored_since": 0, "unanchored_time": None}  # fmt: skip
     if asked.json:
-        print(json.dumps(result))
+        say(json.dumps(result))
     else:
         show(result)
     return OK if result["first_bad"] is None else BROKEN

@@ -63,7 +63,7 @@ def test_honest_ledger_passes_every_check(honest: Story) -> None:
     assert report.passed
     assert report.size == 34
     assert seen[-1] == (34, 34)
-    assert [check["name"] for check in report.checks][-1] == "I20"
+    assert [check["name"] for check in report.checks][-1] == "I22"
 
 
 def test_last_gate_is_the_anchor(honest: Story) -> None:

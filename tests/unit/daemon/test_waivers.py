@@ -6,16 +6,19 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from inalpha.daemon.actor import RunActor
 from inalpha.daemon.office import Office
+from inalpha.daemon.runplan import RunFailed
 from inalpha.execution.waivers import Waiver
 from inalpha.risk.rules import default_rules
 
 RULE = "isolation.fenced.host-local"
 
 
-def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
-    """Jobs that wait together are done before the first of their waiters goes on."""
+def loaded_at(now_us: int) -> RunActor:
+    """A run whose owner ends its waiver (at 5) between demand and load: such jobs are done together."""
     actor = object.__new__(RunActor)
     actor.run, actor.account, actor.waivers = "run-1", "a", []
     actor.plan = cast(Any, SimpleNamespace(rules=default_rules()))
@@ -23,7 +26,7 @@ def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
     later = [ended]
 
     async def write(job: Any, notice: Any = None) -> Any:
-        value = job(SimpleNamespace(line=lambda *_: 0, blob=lambda _: ""))
+        value = job(SimpleNamespace(line=lambda *_: 0, blob=lambda _: "", now_us=now_us))
         if later:
             actor.rely_on(later.pop())
         return value
@@ -38,4 +41,13 @@ def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
         link=SimpleNamespace(load=load),
     )
     asyncio.run(Office.load_runner(cast(Any, office), actor))
-    assert actor.waiver_over(6) == ended
+    return actor
+
+
+def test_the_owners_word_between_demand_and_load_is_not_forgotten() -> None:
+    assert loaded_at(4).waiver_over(6) == Waiver(RULE, "run-1", 5, 9)
+
+
+def test_no_line_tells_of_a_runner_whose_waiver_ended_meanwhile() -> None:
+    with pytest.raises(RunFailed, match="line 9"):
+        loaded_at(6)

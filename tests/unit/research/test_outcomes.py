@@ -132,4 +132,4 @@ def test_words_of_a_strategy_cannot_move_the_cursor_of_the_report() -> None:
     script = {0: [buy("1")], 2: [sell("1", reason="\x1b[2Jout\u202e")]}
     made = run(script, *[FLAT] * 5)
     text = report_text(made, compute_metrics(made))
-    assert "\\x1b[2Jout\\x202e" in text and "\x1b" not in text
+    assert "\\x1b[2Jout\\u202e" in text and "\x1b" not in text
