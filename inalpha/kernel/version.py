@@ -12,7 +12,8 @@ from inalpha.model.errors import Refused
 
 KERNEL_VERSION = 4
 # 1 is none of them: its journals had another form, and no release wrote one. 2 judged what only reduces anew at each
-# fill and knew no account-wide cash. 3 knew no lock rules, no streaks and only the guard's hard stop.
+# fill and knew no account-wide cash. 3 knew no lock rules, no streaks, no
+# bound on words and only the guard's hard stop.
 OLDER_VERSIONS: frozenset[int] = frozenset({2, 3})
 
 
