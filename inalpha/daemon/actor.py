@@ -486,8 +486,12 @@ class RunActor:
         await self.office.write(job)
 
     def _refresh_hold(self) -> None:
-        """A replay holds while a plan of its run awaits a person, or while one is being made."""
-        if self._held or (self.kernel is not None and self.kernel.pending):
+        """A replay holds while a plan of its run awaits a person, or while one is being made.
+
+        Not for the guard's: it stands under a halt, where bars are still taken, and lasts longer than one bar.
+        """
+        waiting = self.kernel.pending if self.kernel is not None else {}
+        if self._held or any(not name.endswith(f":{GUARD_N}") for name in waiting):
             self.go.clear()
         else:
             self.go.set()

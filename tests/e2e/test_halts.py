@@ -153,7 +153,7 @@ def test_reducing_ends_entries_at_every_scope_and_is_resumed_into(
     home.stop()
     told = home.json("halt", "--all", "--reducing", "--reason", "nobody is home")
     assert (told["state"], told["by"]) == ("REDUCING", "latch")
-    assert home.json("status")["halt"] == "REDUCING"
+    assert shown("halt") == "REDUCING"
     home.start()
     until(lambda: home.lines("halt.set")[-1]["data"]["scope"] == "all", what="the latch's line")
     until(lambda: shown("position") == "0", what="a closed position")
