@@ -50,15 +50,13 @@ def test_a_loss_of_a_fifth_is_closed_by_the_guard(
     home("audit", "verify")
 
 
-def test_under_halted_the_exit_is_a_plan_that_a_person_approves_once_resumed(
-    installation: Installation, tmp_path: Path
-) -> None:
-    """The replay holds at the plan. Approved too early it stays; under REDUCING it closes the position."""
+def test_under_halted_the_exit_is_a_plan_until_the_resume(installation: Installation, tmp_path: Path) -> None:
+    """Bars go on beside the plan. Approved too early it stays; under REDUCING the guard itself takes its place."""
     home = installation
     (tmp_path / "hold.py").write_text(HOLD)
     candidate = home.promote(tmp_path / "hold.py")
-    closes = [100.0] * 400 + [96.0, 91.0, 86.0, 79.0, 75.0] + [75.0] * 60
-    run = home.run(candidate, write_daily(tmp_path / "FALL.csv", closes), "20", "FALL")
+    closes = [100.0] * 250 + [96.0, 91.0, 86.0, 79.0, 75.0] + [75.0] * 640
+    run = home.run(candidate, write_daily(tmp_path / "FALL.csv", closes), "10", "FALL")
     until(lambda: home.json("run", "show", run)["fills"], what="the position")
     home("halt", "--run", run, "--reason", "let me look")
     (plan,) = until(lambda: home.items("plan", "list", "--state", "pending"), 60, "the guard's plan")
@@ -67,8 +65,9 @@ def test_under_halted_the_exit_is_a_plan_that_a_person_approves_once_resumed(
     assert "HALTED" in home("plan", "approve", plan["plan"], code=4)
     assert home.json("plan", "show", plan["plan"])["state"] == "pending"
     home("resume", run, "--reducing", "--reason", "close it")
-    assert home.json("plan", "approve", plan["plan"])["outcome"] == "working"
     until(lambda: home.json("run", "show", run)["position"] == "0", what="a flat book")
+    assert home.json("plan", "show", plan["plan"])["code"] == "HARD_STOP"  # the guard may act again, and did
+    assert home.items("fills", "--run", run)[-1]["reason"] == "HARD_STOP"
     home("run", "stop", run)
     assert home.json("replay", run)["divergence"] is None
     home("audit", "verify")
