@@ -74,15 +74,23 @@ def notional_e8(ticks: int, lots: int, view: RunView) -> int:
     return multiply_e8(view.instrument.price_e8(ticks), view.instrument.quantity_e8(abs(lots)))
 
 
-def refusal(control: str, section: str, key: str, measured: str, limit: str, unit: str, text: str) -> Refusal:
-    """A refusal with figures, its sentence made from them."""
-    told = f"measured {measured} {unit}, the limit is {limit}"
+def refusal(
+    code: str,
+    control: str,
+    setting: str,
+    measured: str,
+    limit: str,
+    unit: str,
+    text: str,
+    *,
+    trips: bool = False,
+) -> Refusal:
+    """A refusal with figures, its sentence made from them. setting: `section.key` of risk.toml.
+
+    trips: the control is a trigger, which refuses at its limit; others pass there.
+    """
+    bound = "it trips at" if trips else "the limit is"
+    told = f"measured {measured} {unit}, {bound} {limit}"
     return Refusal(
-        code=section.upper(),
-        control=control,
-        measured=measured,
-        limit=limit,
-        unit=unit,
-        setting=f"{section}.{key}",
-        message=f"{text}: {told}. Setting: controls.{section}.{key}.",
+        code, control, measured, limit, unit, setting, f"{text}: {told}. Setting: controls.{setting}."
     )

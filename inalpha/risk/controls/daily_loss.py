@@ -24,4 +24,13 @@ def check(order: OrderRequest, view: RunView, settings: DailyLoss, stage: Stage)
         return None
     limit = limit_text(settings.pct)
     measured = percent_text(start - equity, start, limit)
-    return refusal("T1", "daily_loss", "pct", measured, limit, "% of the day's start", "daily loss")
+    return refusal(
+        "DAILY_LOSS",
+        "T1",
+        "daily_loss.pct",
+        measured,
+        limit,
+        "% of the day's start",
+        "daily loss",
+        trips=True,
+    )

@@ -24,4 +24,13 @@ def check(order: OrderRequest, view: RunView, settings: Drawdown, stage: Stage) 
         return None
     limit = limit_text(settings.pct)
     measured = percent_text(mark - equity, mark, limit)
-    return refusal("T2", "drawdown", "pct", measured, limit, "% under the high-water mark", "drawdown")
+    return refusal(
+        "DRAWDOWN",
+        "T2",
+        "drawdown.pct",
+        measured,
+        limit,
+        "% under the high-water mark",
+        "drawdown",
+        trips=True,
+    )

@@ -13,9 +13,9 @@ def check(order: OrderRequest, view: RunView, settings: MaxOpen, stage: Stage) -
     others = sum(working.intent != order.intent for working in view.working)
     if others + 1 > settings.orders:
         return refusal(
+            "MAX_OPEN",
             "P5",
-            "max_open",
-            "orders",
+            "max_open.orders",
             str(others + 1),
             str(settings.orders),
             "orders",

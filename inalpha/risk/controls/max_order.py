@@ -25,11 +25,17 @@ def check(order: OrderRequest, view: RunView, settings: MaxOrder, stage: Stage) 
         limit = limit_text(settings.equity_pct)
         measured = percent_text(notional, equity, limit)
         text = "the order is too large"
-        return refusal("P3", "max_order", "equity_pct", measured, limit, "% of equity", text)
+        return refusal("MAX_ORDER", "P3", "max_order.equity_pct", measured, limit, "% of equity", text)
     cap = scaled(settings.notional)
     if cap and notional > cap:
         return refusal(
-            "P3", "max_order", "notional", text_from_e8(notional), text_from_e8(cap), "notional", "too large"
+            "MAX_ORDER",
+            "P3",
+            "max_order.notional",
+            text_from_e8(notional),
+            text_from_e8(cap),
+            "notional",
+            "too large",
         )
     return check_allocation(order, view)
 

@@ -44,5 +44,5 @@ def check(order: OrderRequest, view: RunView, settings: MaxPosition, stage: Stag
             told = limit_text(limit)
             measured = percent_text(value, equity, told)
             text = "the position would be too large"
-            return refusal("P4", "max_position", key, measured, told, "% of equity", text)
+            return refusal("MAX_POSITION", "P4", f"max_position.{key}", measured, told, "% of equity", text)
     return None

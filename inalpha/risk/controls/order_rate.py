@@ -24,5 +24,7 @@ def check(order: OrderRequest, view: RunView, settings: OrderRate, stage: Stage)
     for key, count, limit in counts:
         if count > limit:
             unit = "orders " + key.replace("_", " ")
-            return refusal("P6", "order_rate", key, str(count), str(limit), unit, "orders come too fast")
+            return refusal(
+                "ORDER_RATE", "P6", f"order_rate.{key}", str(count), str(limit), unit, "orders come too fast"
+            )
     return None

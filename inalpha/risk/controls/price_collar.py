@@ -23,5 +23,5 @@ def check(order: OrderRequest, view: RunView, settings: PriceCollar, stage: Stag
             told = limit_text(settings.pct)
             measured = percent_text(distance, reference, told)
             text = "the price is too far from the last close"
-            return refusal("P1", "price_collar", "pct", measured, told, "% of last close", text)
+            return refusal("PRICE_COLLAR", "P1", "price_collar.pct", measured, told, "% of last close", text)
     return None

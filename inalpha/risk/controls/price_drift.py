@@ -18,5 +18,5 @@ def check(order: OrderRequest, view: RunView, settings: PriceDrift, stage: Stage
         limit = limit_text(settings.bps)
         measured = percent_text(distance * 100, view.plan_close_ticks, limit)
         text = "the price drifted since the plan was made"
-        return refusal("P2", "price_drift", "bps", measured, limit, "bps", text)
+        return refusal("PRICE_DRIFT", "P2", "price_drift.bps", measured, limit, "bps", text)
     return None

@@ -33,5 +33,7 @@ def check(order: OrderRequest, view: RunView, settings: RepeatedExecution, stage
     if filled > settings.entries:
         text = "too many entries of one side were filled in a day"
         limit = str(settings.entries)
-        return refusal("P8", "repeated_execution", "entries", str(filled), limit, "entries", text)
+        return refusal(
+            "REPEATED_EXECUTION", "P8", "repeated_execution.entries", str(filled), limit, "entries", text
+        )
     return None
