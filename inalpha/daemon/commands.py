@@ -168,6 +168,11 @@ async def stop_run(office: Office, call: Call) -> Body:
     return {"run": run, "state": "stopped"}
 
 
+def _is_missing(txn: Txn, table: str, name: str) -> bool:
+    """Whether a run or an account of this name is unknown."""
+    return txn.conn.execute(f"SELECT 1 FROM {table} WHERE {table} = ?", (name,)).fetchone() is None
+
+
 async def set_halt(office: Office, call: Call) -> Body:
     """Tighten: anyone at a console or command line may. KILLED ends runners too."""
     scope, word = call.text("scope"), call.text("state")
@@ -181,14 +186,10 @@ async def set_halt(office: Office, call: Call) -> Body:
         raise Refused("HALT_STATE", "resuming needs a signature.", "inalpha resume SCOPE --reason TEXT")
 
     def job(txn: Txn) -> Body:
-        for name, kind in ((run, "run"), (account, "account")):
-            known = txn.conn.execute(f"SELECT 1 FROM {kind} WHERE {kind} = ?", (name,)).fetchone()
-            if name is not None and known is None:
-                raise Refused(
-                    f"NO_{kind.upper()}",
-                    f"there is no {name}.",
-                    f"List them: inalpha {'run list' if kind == 'run' else 'account'}",
-                )
+        if run is not None and _is_missing(txn, "run", run):
+            raise Refused("NO_RUN", f"there is no {run}.", "List them: inalpha run list")
+        if account is not None and _is_missing(txn, "account", account):
+            raise Refused("NO_ACCOUNT", f"there is no {account}.", "List them: inalpha account")
         before = office.accounts.scope_state(key)
         if before.severity >= state.severity:
             return {"scope": key, "state": before.value, "seq": None}
