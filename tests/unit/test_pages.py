@@ -1,9 +1,10 @@
-"""Pages made from the source say what the source says."""
+"""Pages say what the source says, and name files that exist."""
 
 from __future__ import annotations
 
 import importlib.util
 import random
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -44,3 +45,23 @@ def test_every_control_has_its_code_in_the_table(generate: ModuleType) -> None:
     said_otherwise = {"stale_data": "STALE_BAR", "data_sanity": "SUSPECT_BAR", "MarketHours": "LOCKED"}
     for section, _ in REGISTRY:
         assert said_otherwise.get(section, section.upper()) in codes, section
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/architecture.md", "CONTRIBUTING.md", "docs/threat-model.md", "SECURITY.md", "README.md"]
+)
+def test_every_file_that_a_page_names_exists(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#:]+)\)", text)]
+    assert all(((ROOT / page).parent / link).exists() for link in links), links
+    packages = "|".join(path.name for path in (ROOT / "inalpha").iterdir() if path.is_dir())
+    named = re.findall(rf"`((?:inalpha|runners|tui|tests|docs|{packages})/[\w./]+?)`", text)
+    missing = [name for name in named if not any((root / name).exists() for root in (ROOT, ROOT / "inalpha"))]
+    assert missing == []
+
+
+def test_decisions_are_numbered_once_and_listed() -> None:
+    files = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("0*.md"))
+    assert [int(name[:4]) for name in files] == list(range(1, len(files) + 1))
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert all(f"]({name})" in index for name in files)
