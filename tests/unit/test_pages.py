@@ -52,7 +52,7 @@ def test_every_control_has_its_code_in_the_table(generate: ModuleType) -> None:
 )
 def test_every_file_that_a_page_names_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#:]+)\)", text)]
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert all(((ROOT / page).parent / link).exists() for link in links), links
     packages = "|".join(path.name for path in (ROOT / "inalpha").iterdir() if path.is_dir())
     named = re.findall(rf"`((?:inalpha|runners|tui|tests|docs|{packages})/[\w./]+?)`", text)
