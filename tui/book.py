@@ -18,7 +18,7 @@ from inalpha.ledger.happened import TOLD, Happened, LinesOf, deposited, happened
 from inalpha.ledger.runbook import ChartBar, RunMoney, account_equity, chart_bars, run_money
 from inalpha.model.errors import Refused
 from inalpha.model.latch import LatchRow
-from inalpha.model.states import HaltState
+from inalpha.model.states import LIVE_RUN_STATES, HaltState
 
 Row = dict[str, Any]
 DECIDED, DECISIONS, LINES, CHART = 300, 5000, 400, 400
@@ -56,7 +56,7 @@ class RunView:
 
     @property
     def is_live(self) -> bool:
-        return str(self.row["state"]) in readers.LIVE
+        return str(self.row["state"]) in LIVE_RUN_STATES
 
     @property
     def is_finite(self) -> bool:

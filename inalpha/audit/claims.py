@@ -7,8 +7,7 @@ from typing import Any
 
 from inalpha.audit.fold.base import e8
 from inalpha.model.money import text_from_e8
-
-_LIVE = ("starting", "running", "parked")
+from inalpha.model.states import LIVE_RUN_STATES
 
 
 def claims_of(conn: sqlite3.Connection) -> dict[str, Any]:
@@ -64,5 +63,5 @@ def _run(row: tuple[Any, ...]) -> dict[str, Any]:
     )
     found = dict(zip((*names, "symbol"), row, strict=True))
     # How a live run waits (starting, running, parked) is the daemon's affair; the lines only start and stop it.
-    found["state"] = "live" if found["state"] in _LIVE else found["state"]
+    found["state"] = "live" if found["state"] in LIVE_RUN_STATES else found["state"]
     return found

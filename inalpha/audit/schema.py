@@ -15,11 +15,12 @@ from typing import Any
 
 from inalpha.audit.canonical import MAX_INTEGER, is_decimal, is_key
 from inalpha.audit.notes import NoteError, parse_vkey
+from inalpha.model.principals import SYSTEM
 
 Check = Callable[[Any], bool]
 
 HANDLE = r"[a-z0-9][a-z0-9-]{0,35}"
-SYSTEM_PRINCIPALS = frozenset({"system:live_runner", "system:risk", "system:daemon"})
+SYSTEM_PRINCIPALS = SYSTEM
 GATE_ROLES = ("owner", "operator")
 TWO_PERSON = frozenset({"candidate.promote", "run.start"})
 

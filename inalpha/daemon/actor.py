@@ -19,7 +19,7 @@ from inalpha.daemon.intake import Intake
 from inalpha.daemon.linkrunner import LinkRunner
 from inalpha.daemon.outbox import Notice
 from inalpha.daemon.reconciling import Parked, differs, park, unpark
-from inalpha.daemon.record import DAEMON, RISK, close_open, write_command, write_journal, write_step
+from inalpha.daemon.record import close_open, write_command, write_journal, write_step
 from inalpha.daemon.retries import FEED, Retries
 from inalpha.daemon.runplan import RunFailed, RunPlan, StepVoided, last_warm_open, plan_ttl_us
 from inalpha.execution.reasons import Reasons, Salted, names_in
@@ -34,6 +34,7 @@ from inalpha.ledger.txn import Txn
 from inalpha.model.bar import Bar
 from inalpha.model.errors import InalphaError, Refused
 from inalpha.model.money import text_from_e8
+from inalpha.model.principals import DAEMON, RISK
 from inalpha.model.risk import AccountContext
 from inalpha.model.runner import END_CODES, RunBecomes, RunnerEnded
 from inalpha.model.states import STOPPED_REASONS, HaltState, strictest

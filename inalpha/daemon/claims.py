@@ -6,6 +6,7 @@ import re
 import sqlite3
 
 from inalpha.audit.schema import HANDLE
+from inalpha.model.principals import DAEMON
 
 
 def claimant(conn: sqlite3.Connection, user: str | None) -> str:
@@ -26,4 +27,4 @@ def author(conn: sqlite3.Connection, principal: str, user: str | None) -> tuple[
     """(actor, claimed_by) of a tightening line: the key that signed the command, else the daemon and a claim."""
     if principal.startswith("op:"):
         return principal, None
-    return "system:daemon", claimant(conn, user)
+    return DAEMON, claimant(conn, user)

@@ -24,6 +24,7 @@ from inalpha.ledger.fold import account_of
 from inalpha.ledger.txn import Txn
 from inalpha.market.feedspec import FeedSpec
 from inalpha.model.errors import EXIT_CONFIG, ConfigError, Refused
+from inalpha.model.principals import DAEMON
 from inalpha.model.states import HaltState
 from inalpha.risk.rules import Rules, load_rules, loosens
 from inalpha.risk.settings import ALWAYS_ON, Controls
@@ -332,7 +333,7 @@ async def refresh_limits(office: Office) -> None:
                 continue
             txn.blob(rules.canonical.encode())
             data = {"account": account, "direction": "tighten", "rules_sha256": rules.sha256}
-            txn.line("limits.set", "system:daemon", data)
+            txn.line("limits.set", DAEMON, data)
             office.accounts[account].rules = rules
             tightened = True
         return tightened

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from inalpha.daemon import blocks
 from inalpha.ledger.txn import Txn
+from inalpha.model.principals import DAEMON
 from inalpha.model.risk import Block
 from inalpha.model.states import HaltState
 
@@ -53,5 +54,5 @@ def _apply(office: Office, txn: Txn, free: int, *, low: bool) -> None:
     accounts.blocks_of_all = (*others, found) if low else others
     if free * 4 < floor and accounts.scope_state("all").severity < HaltState.HALTED.severity:
         reason = f"{free} MiB are free, a quarter of the floor of {floor} is {floor // 4}"
-        office.set_halt(txn, "all", None, None, HaltState.HALTED, "system:daemon", reason)
+        office.set_halt(txn, "all", None, None, HaltState.HALTED, DAEMON, reason)
         office.alert(txn, "halt", "disk", f"HALTED: {reason}")

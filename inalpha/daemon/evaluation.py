@@ -16,6 +16,7 @@ from inalpha.market.bars import symbol_of
 from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import ConfigError, IntegrityError, Refused
 from inalpha.model.instrument import Instrument
+from inalpha.model.principals import DAEMON
 from inalpha.research.terms import BUNDLED, Terms, judged
 from inalpha.risk.rules import Rules
 from inalpha.strategy.lint import lint
@@ -116,7 +117,7 @@ async def evaluate(
             "result": "pass" if evidence.get("passed") else "fail",
             "sha256": row[0],
         }
-        txn.line("candidate.gate", "system:daemon", data)
+        txn.line("candidate.gate", DAEMON, data)
 
     await office.write(job, ("candidate", [candidate]))
     office.log("candidate_gate", candidate=candidate, passed=bool(evidence.get("passed")))

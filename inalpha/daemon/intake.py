@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from inalpha.daemon.feeds import Feed
 from inalpha.daemon.feedwatch import judge, take
-from inalpha.daemon.record import RISK, bar_sha256, write_command, write_journal
+from inalpha.daemon.record import bar_sha256, write_command, write_journal
 from inalpha.daemon.runplan import StepVoided
 from inalpha.kernel.records import Command
 from inalpha.ledger.txn import Txn
 from inalpha.market.bargate import PASSING, BarGate, VerdictKind
 from inalpha.market.rawbar import RawBar
 from inalpha.model.bar import Bar
+from inalpha.model.principals import DAEMON, RISK
 from inalpha.model.states import HaltState
 from inalpha.risk.controls.data_sanity import jump_text
 from inalpha.risk.engine import RiskEngine
@@ -27,7 +28,7 @@ HOLIDAY = "holiday"
 def write_revision(txn: Txn, run: str, old: Bar, new: Bar) -> None:
     """The first value of a closed bar stands; that its source says another now is a fact of the log."""
     data = {"bar": old.sequence, "new_sha256": bar_sha256(new), "old_sha256": bar_sha256(old), "run": run}
-    txn.line("bar.revision", "system:daemon", data)
+    txn.line("bar.revision", DAEMON, data)
 
 
 class Intake:

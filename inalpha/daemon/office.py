@@ -16,7 +16,7 @@ from inalpha.daemon.feeds import FeedHub
 from inalpha.daemon.link import RunnerLink
 from inalpha.daemon.logs import Log
 from inalpha.daemon.outbox import LINES, Notice, Outbox
-from inalpha.daemon.record import DAEMON, RISK, RunFacts
+from inalpha.daemon.record import RunFacts
 from inalpha.daemon.refusals import Refusals
 from inalpha.daemon.runplan import RunFailed, RunPlan, not_as_signed, plan_ttl_us
 from inalpha.execution import waivers
@@ -32,6 +32,7 @@ from inalpha.model import latch
 from inalpha.model.errors import IntegrityError
 from inalpha.model.home import Home
 from inalpha.model.money import e8_from_text
+from inalpha.model.principals import DAEMON, RISK
 from inalpha.model.risk import Lock, Trip
 from inalpha.model.runner import SECURITY_ALERTS
 from inalpha.model.states import LIVE_RUN_STATES, HaltState, strictest
@@ -269,7 +270,7 @@ class Office:
             text = json.dumps(members, sort_keys=True, separators=(",", ":"))
             txn.line(
                 "run.isolated",
-                "system:daemon",
+                DAEMON,
                 {
                     "run": actor.run,
                     "host": evidence.host,

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from inalpha.daemon.call import Body, Call
-from inalpha.daemon.record import DAEMON, RISK, keep_refusals, write_risk
+from inalpha.daemon.record import keep_refusals, write_risk
 from inalpha.execution import plans, proposed
 from inalpha.execution.rationale import check_rationale
 from inalpha.kernel.costs import notional_e8
@@ -15,6 +15,7 @@ from inalpha.kernel.records import Command, CommandResult
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
 from inalpha.model.money import text_from_e8
+from inalpha.model.principals import DAEMON, RISK
 from inalpha.model.risk import AccountContext, Refusal
 from inalpha.model.states import HaltState
 from inalpha.risk.controls.base import reference_ticks

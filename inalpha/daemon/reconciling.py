@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inalpha.audit.fold.base import get
-from inalpha.daemon.record import RISK, write_command
+from inalpha.daemon.record import write_command
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command
 from inalpha.ledger.readers import PARKED
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import IntegrityError
 from inalpha.model.money import e8_from_text
+from inalpha.model.principals import RISK
 from inalpha.model.risk import Refusal
 from inalpha.model.states import HaltState
 from inalpha.risk.reconcile import FillFold, mismatch

@@ -22,13 +22,11 @@ from inalpha.model.errors import IntegrityError
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import text_from_e8
 from inalpha.model.order import OrderState
+from inalpha.model.principals import DAEMON, RISK, RUNNER
 from inalpha.model.risk import Refusal
 from inalpha.risk.controls.base import reference_ticks
 
 _FIGURE = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
-RUNNER = "system:live_runner"
-RISK = "system:risk"
-DAEMON = "system:daemon"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inalpha.ledger.txn import Txn
+from inalpha.model.principals import DAEMON
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
@@ -33,7 +34,7 @@ class Refusals:
     async def record(self, code: str, command: str, principal: str) -> None:
         """principal: `slot:…` for a client without a key, for whom the daemon speaks."""
         if principal.startswith("slot:"):
-            principal = "system:daemon"
+            principal = DAEMON
         key, now = (code, command, principal), time.monotonic()
         fold = self._open.get(key)
         if fold is not None and now - fold.since < FOLD_S:
@@ -59,6 +60,6 @@ class Refusals:
         def job(txn: Txn) -> None:
             for (code, command, principal), count in counts.items():
                 data = {"code": code, "command": command, "count": count, "principal": principal}
-                txn.line("refusal", "system:daemon", data)
+                txn.line("refusal", DAEMON, data)
 
         await self._office.write(job)

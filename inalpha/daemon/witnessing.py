@@ -11,6 +11,7 @@ from inalpha.audit.cosignature import check_cosignature
 from inalpha.ledger.readers import open_reader
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import InalphaError, IntegrityError
+from inalpha.model.principals import DAEMON
 
 if TYPE_CHECKING:
     from inalpha.daemon.office import Office
@@ -70,4 +71,4 @@ def record(txn: Txn, note: str) -> dict[str, object]:
     if known is not None:
         return {"seq": known[0], "witness": name, "size": size}
     data = {"note": note, "size": size, "witness": name}
-    return {"seq": txn.line("witness.cosign", "system:daemon", data), "witness": name, "size": size}
+    return {"seq": txn.line("witness.cosign", DAEMON, data), "witness": name, "size": size}

@@ -11,10 +11,10 @@ from inalpha.audit.fold.base import account_of
 from inalpha.execution.mandates import mandate_digest
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
-from inalpha.model.states import HaltState
+from inalpha.model.states import LIVE_SQL, HaltState
 
 MAX_RUNS = 10
-_LIVE = "state IN ('starting','running','parked')"
+_LIVE = f"state IN {LIVE_SQL}"
 
 
 def check_candidate(conn: sqlite3.Connection, candidate: str, states: tuple[str, ...]) -> tuple[str, str]:

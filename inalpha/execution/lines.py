@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 from inalpha.audit.fold.base import e8, notional, plus, position, sign_of
-from inalpha.execution.plans import DAEMON, RUNNER
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import Refused
+from inalpha.model.principals import DAEMON, RUNNER
 
 
 def record_step(

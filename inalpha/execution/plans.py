@@ -19,12 +19,10 @@ from inalpha.ledger.txn import Txn
 from inalpha.model.errors import IntegrityError, Refused
 from inalpha.model.instrument import Instrument
 from inalpha.model.order import OrderRequest, OrderType
+from inalpha.model.principals import DAEMON, RISK, RUNNER
 from inalpha.model.risk import Refusal
 
 PLAN_HEADER = "inalpha.audit/plan/v1"
-RUNNER = "system:live_runner"
-DAEMON = "system:daemon"
-RISK = "system:risk"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ from inalpha.ledger.startup import open_chain, settle_log_key
 from inalpha.ledger.txn import Tail, Txn
 from inalpha.model.errors import InalphaError, TryAgain
 from inalpha.model.plain import plain
+from inalpha.model.principals import DAEMON
+from inalpha.model.states import LIVE_SQL
 
 T = TypeVar("T")
 Job = Callable[[Txn], Any]
@@ -146,18 +148,14 @@ class Committer:
                 "sqlite": sqlite3.sqlite_version,
                 "wal_reset_fixed": database.wal_reset_fixed(),
             }
-            txn.line("epoch.open", "system:daemon", data)
+            txn.line("epoch.open", DAEMON, data)
             txn.rotate(following)
             if not clean:
-                runs = conn.execute(
-                    "SELECT count(*) FROM run WHERE state IN ('starting','running','parked')"
-                ).fetchone()[0]
+                runs = conn.execute(f"SELECT count(*) FROM run WHERE state IN {LIVE_SQL}").fetchone()[0]
                 size = txn.tail.size
-                txn.line(
-                    "recovery", "system:daemon", {"from_epoch": previous, "open_runs": runs, "size": size}
-                )
+                txn.line("recovery", DAEMON, {"from_epoch": previous, "open_runs": runs, "size": size})
             for old, new, sha256 in migrated:
-                txn.line("schema.migrate", "system:daemon", {"from": old, "sha256": sha256, "to": new})
+                txn.line("schema.migrate", DAEMON, {"from": old, "sha256": sha256, "to": new})
 
         with self.group(fenced=False) as group:
             group.attempt(job)
@@ -418,6 +416,6 @@ def _halt_for_clock(behind_us: int) -> Callable[[Txn], None]:
         if txn.conn.execute(sql).fetchone() is None:
             reason = txn.commit_text(f"the clock is {behind_us // 1_000_000} s behind the record")
             data = {"account": None, "reason_commit": reason, "run": None, "scope": "all", "state": "HALTED"}
-            txn.line("halt.set", "system:daemon", data)
+            txn.line("halt.set", DAEMON, data)
 
     return job

@@ -13,12 +13,13 @@ from inalpha.ledger import readers
 from inalpha.ledger.halts import author_of, scope_name
 from inalpha.ledger.outcomes import order_outcome
 from inalpha.model.money import e8_from_text, text_from_e8
+from inalpha.model.principals import RISK
 
 Row = dict[str, Any]
 
 # An exit that ends by these did its work, or had none left to do.
 NO_TROUBLE = frozenset({"OCO", "POSITION_CLOSED", "NOTHING_TO_REDUCE"})
-GUARD = "system:risk"
+GUARD = RISK
 TOLD = ("halt.set", "halt.resume", "bar.revision")
 _ENDED = (
     "SELECT o.*, p.reduce_only, p.proposed_by FROM orders o JOIN plan p ON p.plan = o.plan"

@@ -27,6 +27,7 @@ from inalpha.ledger.readers import open_reader
 from inalpha.ledger.startup import rows_of, settle_log_key
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import ConfigError, IntegrityError, Refused
+from inalpha.model.principals import DAEMON
 
 Line = tuple[str, dict[str, Any], str]
 
@@ -59,7 +60,7 @@ class Mend:
             "scope": "all",
             "state": "HALTED",
         }
-        txn.line("halt.set", "system:daemon", halt)
+        txn.line("halt.set", DAEMON, halt)
 
 
 def prepare(

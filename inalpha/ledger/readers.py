@@ -18,11 +18,10 @@ from inalpha.audit.head import read_heads
 from inalpha.model.errors import ConfigError, Refused
 from inalpha.model.money import e8_from_text, multiply_e8, text_from_e8
 from inalpha.model.readonly import read_only_uri
-from inalpha.model.states import HaltState, strictest
+from inalpha.model.states import LIVE_RUN_STATES, LIVE_SQL, HaltState, strictest
 
 LEDGER = "ledger.db"
 BLOBS = "blobs.db"
-LIVE = ("starting", "running", "parked")
 PARKED = "PARKED"  # code of a live run's last error, where this program must not go on with it
 # An ended run whose position is still watched: no `end` closed its journal. One that cannot be rebuilt is not.
 STEPS_ON = (
@@ -185,7 +184,7 @@ def halts(reader: sqlite3.Connection) -> list[Row]:
 
 
 def runs(reader: sqlite3.Connection, *, live_only: bool = False) -> list[Row]:
-    where = "WHERE state IN ('starting','running','parked')" if live_only else ""
+    where = f"WHERE state IN {LIVE_SQL}" if live_only else ""
     return [_with_state(item) for item in rows(reader, f"{_RUN} {where} ORDER BY started_seq")]
 
 
@@ -202,7 +201,7 @@ def locks(reader: sqlite3.Connection, account: str | None = None) -> list[Row]:
     reached = rows(
         reader,
         "SELECT run, account, symbol, (SELECT close * 1000 FROM step s WHERE s.run = run.run ORDER BY bar DESC LIMIT 1)"
-        f" AS now_ns FROM run WHERE state IN ('starting','running','parked') OR {STEPS_ON} ORDER BY started_seq",
+        f" AS now_ns FROM run WHERE state IN {LIVE_SQL} OR {STEPS_ON} ORDER BY started_seq",
     )
     found = rows(reader, "SELECT * FROM lock WHERE ifnull(?, account) = account ORDER BY id DESC", account)
     for lock in found:
@@ -232,7 +231,7 @@ def waivers(reader: sqlite3.Connection, now_us: int, name: str | None = None) ->
         reader,
         "SELECT o.rule, o.run, o.expires, o.seq FROM (SELECT rule, run, expires, max(seq) AS seq FROM opt_out"
         " GROUP BY rule, run) o JOIN run r ON r.run = o.run WHERE o.expires > ?1 AND (o.run = ?2 OR ?2 IS NULL)"
-        " AND r.state IN ('starting','running','parked') ORDER BY o.seq",
+        f" AND r.state IN {LIVE_SQL} ORDER BY o.seq",
         now_us,
         name,
     )
@@ -297,7 +296,7 @@ def account(reader: sqlite3.Connection, name: str) -> Row:
         raise Refused("NO_ACCOUNT", f"there is no account {name}.", "'inalpha account' shows yours.")
     fees = reader.execute("SELECT fee FROM fill WHERE account = ?", (found["account"],))
     found["fees"] = text_from_e8(sum(e8_from_text(fee) for (fee,) in fees))
-    live = "SELECT count(*) FROM run WHERE account = ? AND state IN ('starting','running','parked')"
+    live = f"SELECT count(*) FROM run WHERE account = ? AND state IN {LIVE_SQL}"
     found["live_runs"] = reader.execute(live, (found["account"],)).fetchone()[0]
     return found
 
@@ -379,7 +378,7 @@ def _fold(reader: sqlite3.Connection, key: str) -> str:
 
 
 def _with_state(item: Row) -> Row:
-    item["is_live"] = item["state"] in LIVE
+    item["is_live"] = item["state"] in LIVE_RUN_STATES
     if item.pop("last_error") == PARKED and item["is_live"]:
         item["state"] = "parked"
     item["is_watched"] = bool(item["is_watched"])

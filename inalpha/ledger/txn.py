@@ -22,6 +22,7 @@ from inalpha.audit.schema import TWO_PERSON
 from inalpha.ledger.blobs import KnownTexts
 from inalpha.ledger.clock import Reading
 from inalpha.model.errors import InalphaError
+from inalpha.model.principals import DAEMON
 
 T = TypeVar("T")
 
@@ -220,7 +221,7 @@ class Txn:
 
     def rotate(self, signer: Signer) -> None:
         """Hand the log over to the next key: its line is signed by the old one."""
-        self.line("key.rotate", "system:daemon", {"vkey": signer.vkey.text})
+        self.line("key.rotate", DAEMON, {"vkey": signer.vkey.text})
         self.tail = replace(self.tail, signer=signer)
         self.rotated = True
 
@@ -239,6 +240,6 @@ class Txn:
                 "wall_after": reading.wall_us,
                 "wall_before": (tail.wall if jumped else tail.ts) + max(elapsed, 0),
             }
-            self._append(self._event("clock.step", "system:daemon", data, None, None, None), ())
+            self._append(self._event("clock.step", DAEMON, data, None, None, None), ())
             return True
         return False

@@ -25,6 +25,7 @@ from inalpha.ledger.lock import take_lock
 from inalpha.ledger.mend import Mend
 from inalpha.ledger.txn import Txn
 from inalpha.model.errors import InalphaError, TryAgain
+from inalpha.model.principals import DAEMON
 
 T = TypeVar("T")
 
@@ -183,7 +184,7 @@ class Ledger:
         if not self.latched:
             if self.busy_s:
                 self.give_up()
-            future = self.submit(lambda txn: txn.line("epoch.close", "system:daemon", {"reason": reason}))
+            future = self.submit(lambda txn: txn.line("epoch.close", DAEMON, {"reason": reason}))
             with contextlib.suppress(TimeoutError, InalphaError, CancelledError):
                 future.result(CLOSE_BUSY_S)
             self.give_up()

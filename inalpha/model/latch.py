@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from inalpha.model.principals import DAEMON
 from inalpha.model.states import HaltState
 
 SCOPES = ("run", "account", "all")
@@ -42,7 +43,7 @@ class LatchRow:
         return self.run or self.account or "all"
 
 
-UNREADABLE = LatchRow("all", HaltState.KILLED, "system:daemon", "the halt latch is unreadable", 0)
+UNREADABLE = LatchRow("all", HaltState.KILLED, DAEMON, "the halt latch is unreadable", 0)
 
 
 def encode_row(row: LatchRow) -> bytes:

@@ -37,6 +37,8 @@ class RunState(StrEnum):
 
 
 LIVE_RUN_STATES = frozenset({RunState.STARTING, RunState.RUNNING, RunState.PARKED})
+# The same for a query: `state IN {LIVE_SQL}`.
+LIVE_SQL = "('" + "','".join(sorted(LIVE_RUN_STATES)) + "')"
 
 RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
     RunState.STARTING: frozenset({RunState.RUNNING, RunState.STOPPED, RunState.FAILED}),

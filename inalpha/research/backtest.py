@@ -16,6 +16,7 @@ from inalpha.model.allowance import BAR_BYTES, DAY_BYTES
 from inalpha.model.bar import Bar, utc_from_ns
 from inalpha.model.money import text_from_e8
 from inalpha.model.order import OrderState
+from inalpha.model.principals import DAEMON
 from inalpha.model.risk import Refusal, RiskCheck
 from inalpha.research.account import AccountSource, OwnAccount
 from inalpha.research.outcomes import reasons, without_fills
@@ -129,7 +130,7 @@ def run_backtest(
     finally:
         kernel.chain.flush()
     if kernel.last_bar is not None:
-        end = Command("end", kernel.now_ns, actor="system:daemon", code="RUN_ENDED")
+        end = Command("end", kernel.now_ns, actor=DAEMON, code="RUN_ENDED")
         _take_ends(result, kernel.command(end, source.context()).ended)
     result.head = kernel.head
     _warn(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inalpha.kernel.kernel import Kernel
 from inalpha.kernel.records import Command, StepResult
 from inalpha.model.bar import Bar
+from inalpha.model.principals import RISK
 from inalpha.model.risk import AccountContext
 from inalpha.model.states import HaltState
 from inalpha.risk.account import AccountBook
@@ -51,7 +52,7 @@ class RiskAccount:
         if not why:
             return None
         self._halt, self._scope = HaltState.HALTED, "run"
-        return Command("halt", last.close_time_ns, state=self._halt, actor="system:risk", reason=why)
+        return Command("halt", last.close_time_ns, state=self._halt, actor=RISK, reason=why)
 
     def mark(self, kernel: Kernel, result: StepResult) -> Command | None:
         """Take one finished bar."""
@@ -63,4 +64,4 @@ class RiskAccount:
         self._scope, trip = fresh[0]
         self._halt = trip.state
         at_ns = result.bar.close_time_ns
-        return Command("halt", at_ns, state=self._halt, actor="system:risk", reason=trip.reason)
+        return Command("halt", at_ns, state=self._halt, actor=RISK, reason=trip.reason)

@@ -17,11 +17,11 @@ from inalpha.audit.fold.base import (
     take_number,
 )
 from inalpha.audit.fold.runbook import check_allocation, check_figures, only_reduces
-from inalpha.model.states import HaltState, strictest
+from inalpha.model.principals import DAEMON, RISK, RUNNER
+from inalpha.model.states import LIVE_RUN_STATES, HaltState, strictest
 
 PLAN_HEADER = "inalpha.audit/plan/v1"
 MAX_TOKEN_LIFE_US = 30_000_000
-_LIVE_STATES = ("starting", "running", "parked")
 
 
 def plan_create(conn: sqlite3.Connection, event: Event) -> None:
@@ -104,7 +104,7 @@ def plan_execute(conn: sqlite3.Connection, event: Event) -> None:
     plan = _plan(conn, data["plan"])
     require(plan["digest"] == data["plan_sha256"], "I3", f"{data['plan']}: executed with another digest")
     by_person = str(plan["decided_by"]).startswith("op:")
-    wanted = "system:daemon" if by_person else "system:live_runner"
+    wanted = DAEMON if by_person else RUNNER
     require(event.actor == wanted, "I2", f"executed by {event.actor} instead of {wanted}")
     cursor = conn.execute(
         "UPDATE token SET consumed_seq = ? WHERE token_sha256 = ? AND plan = ? AND digest = ? AND expires > ?"
@@ -198,14 +198,14 @@ def _check_mandate(conn: sqlite3.Connection, event: Event) -> None:
         raise Violation("I8", f"{event.data['plan']}: a plan of the unknown {body['run']}")
     same = (body["account"], body["symbol"], body["mandate_sha256"]) == run[:3]
     require(same, "I8", f"{event.data['plan']}: account, symbol or mandate are not the run's")
-    if event.actor == "system:risk":
+    if event.actor == RISK:
         require(body["reduce_only"], "I4", "a plan of the guard that is no exit")
         return
-    is_live = run[3] in _LIVE_STATES
+    is_live = run[3] in LIVE_RUN_STATES
     if body["origin"] == "proposal":
         require(is_live or body["reduce_only"], "I8", f"an entry into {body['run']}, which is {run[3]}")
         return
-    require(event.actor == "system:live_runner", "I4", f"a run's plan by {event.actor}")
+    require(event.actor == RUNNER, "I4", f"a run's plan by {event.actor}")
     require(is_live, "I8", f"{body['run']} is {run[3]}")
 
 
@@ -218,15 +218,15 @@ def _check_approver(conn: sqlite3.Connection, event: Event, plan: dict[str, Any]
             f"{name}: approved by another account's person",
         )
         return
-    require(event.actor == "system:live_runner", "I4", f"{name}: approved by {event.actor}")
-    if plan["proposed_by"] == "system:risk":
+    require(event.actor == RUNNER, "I4", f"{name}: approved by {event.actor}")
+    if plan["proposed_by"] == RISK:
         is_exit = plan["reduce_only"] and only_reduces(conn, plan)
         require(is_exit, "I4", f"{name}: the guard's plan is larger than the position")
         return
     require(plan["intent"] is not None, "I4", f"{name}: a proposal is for a person to approve")
     run = row(conn, "SELECT approval, state, expires FROM run WHERE run = ?", plan["run"])
     require(run and run[0] == "machine", "I4", f"{name}: no mandate lets the machine approve")
-    require(run and run[1] in _LIVE_STATES, "I4", f"{name}: its run is not live")
+    require(run and run[1] in LIVE_RUN_STATES, "I4", f"{name}: its run is not live")
     require(run and event.ts < run[2], "I4", f"{name}: its mandate has expired")
 
 

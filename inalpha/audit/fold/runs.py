@@ -9,11 +9,11 @@ from inalpha.audit.canonical import digest, encode
 from inalpha.audit.event import Event
 from inalpha.audit.fold.base import Violation, account_of, only, require, row, take_number
 from inalpha.audit.fold.plans import halt_state
-from inalpha.model.states import STOPPED_REASONS, HaltState, strictest
+from inalpha.model.states import LIVE_SQL, STOPPED_REASONS, HaltState, strictest
 
 MANDATE_HEADER = "inalpha.audit/mandate/v1"
 MAX_LIVE_RUNS = 10
-_LIVE = "state IN ('starting','running','parked')"
+_LIVE = f"state IN {LIVE_SQL}"
 
 
 def candidate_submit(conn: sqlite3.Connection, event: Event) -> None:
