@@ -61,10 +61,13 @@ def after(
 
 
 async def settled(pilot: Pilot[None]) -> None:
-    """Until four looks in a row are alike: a page is drawn once more after its first layout."""
+    """Until four looks in a row are alike, each taken when the app had nothing left to do: a page is drawn once more
+    after its first layout, and on a busy machine a dialog comes late.
+    """
     seen, alike = "", 0
     for _ in range(100):
-        await pilot.pause(0.02)
+        await pilot.pause()
+        await pilot.pause(0.04)
         now = pilot.app.export_screenshot()
         alike = alike + 1 if now == seen else 0
         if alike == 3:
