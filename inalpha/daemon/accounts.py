@@ -86,6 +86,9 @@ class Accounts:
             self._books[opening.account].mark(run, mark)
         for _, scope_key in resumes:
             self._rebase(scope_key)
+        for account, book in self._books.items():  # as they were set: a deposit since then shrank no loss
+            book.locks.clear()
+            book.add_locks(_locks(conn, account))
         for run, opening in openings.items():
             claim = _claim(conn, run, opening.fee, closes.get(run, 0), shorts.get(run, 0))
             self._books[opening.account].claim(run, claim)
@@ -208,6 +211,16 @@ class _Opening:
             Instrument(**instrument),
             FeeModel(*header["fee"]),
         )
+
+
+def _locks(conn: sqlite3.Connection, account: str) -> list[Lock]:
+    """An account's locks in the order in which its steps set them."""
+    rows = conn.execute(
+        'SELECT rule, scope, reason, from_ns, until_ns, symbol, side, measured, "limit", unit, setting FROM lock'
+        " WHERE account = ? ORDER BY id",
+        (account,),
+    )
+    return [Lock(*row) for row in rows]
 
 
 def _claim(conn: sqlite3.Connection, run: str, fee: FeeModel, close_e8: int, short_e8: int) -> RunClaim:

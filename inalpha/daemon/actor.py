@@ -473,13 +473,19 @@ class RunActor:
         )
         return rules
 
-    async def apply_halt(self, state: HaltState) -> None:
-        """Bring the kernel under a state, journalled. The caller holds the lock."""
+    async def apply_halt(self, state: HaltState, code: str = "") -> None:
+        """Bring the kernel under a state, journalled with its code. The caller holds the lock."""
         kernel = self.kernel
         if self.closed or kernel is None or kernel.halt is state:
             return
         kind = "resume" if state is HaltState.ACTIVE else "halt"
-        command = Command(kind, self.clock_ns() or kernel.now_ns, state=state, actor=DAEMON)
+        command = Command(
+            kind,
+            self.clock_ns() or kernel.now_ns,
+            state=state,
+            actor=DAEMON,
+            code=code if kind == "resume" else "",
+        )
 
         def job(txn: Txn) -> None:
             write_command(txn, self.plan.facts, kernel.command(command, self.context()))

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from inalpha.daemon import blocks
+from inalpha.kernel.commands import RECONNECTED
 from inalpha.model.risk import Block
 from inalpha.model.states import HaltState, strictest
 
@@ -56,7 +57,7 @@ class Retries:
             return
         actor.office.log("run_reconnected", run=actor.run)
         async with actor.lock:
-            await actor.apply_halt(self.state())
+            await actor.apply_halt(self.state(), RECONNECTED)
 
     async def back_off(self, code: str, text: str) -> None:
         """Wait before the next try, longer each time; after five a run may only reduce."""

@@ -26,6 +26,7 @@ class Outcome:
 
 
 _DONE = Outcome(True)
+RECONNECTED = "RECONNECTED"  # a resume by a fresh bar, which no person has seen
 
 
 def apply(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
@@ -100,7 +101,8 @@ def _halt(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
 
 def _resume(kernel: Kernel, command: Command, context: AccountContext) -> Outcome:
     kernel.halt = command.state or HaltState.ACTIVE
-    kernel.activity.refusals = 0  # a person looked at it: the row starts anew
+    if command.code != RECONNECTED:
+        kernel.activity.refusals = kernel.activity.worst_row = 0  # a person looked at it: the row starts anew
     return _DONE
 
 

@@ -56,7 +56,7 @@ class Decider:
         elif decision.outcome == "rejected" or any(
             refusal.control in _STREAK_CONTROLS for refusal in decision.refusals
         ):
-            activity.refusals += 1
+            activity.refused()
 
     def guard_exit(self, bar: Bar, context: AccountContext) -> tuple[Decision, ...]:
         """The guard's reduce_only market exit for the whole position; one at a time.
@@ -70,11 +70,16 @@ class Decider:
         if self.guard_works():
             return ()
         waits = context.halt is HaltState.HALTED
-        plans = [order for order in kernel.pending.values() if intent_number(order.request.intent) == GUARD_N]
+        plans = self._guard_plans()
         if context.halt is HaltState.KILLED or (waits and plans):
             return ()
         rule = kernel.guard.trip(kernel.run_view(context), (book.cost_e8, book.lots))
         if not rule:
+            if (
+                not waits
+            ):  # the halt is over and nothing trips any more: the exit that was planned under it is none
+                for plan in plans:
+                    kernel.end_pending(plan, OrderState.CANCELLED, "GUARD_QUIET")
             return ()
         kernel.trips += 1
         for plan in plans:  # the guard may act again: its own exit takes the place of the plan
@@ -100,6 +105,11 @@ class Decider:
         )
         return (self._place(order, raw, bar, context, is_guard=True, waits=waits),)
 
+    def _guard_plans(self) -> list[LiveOrder]:
+        """Exits of the guard that wait for a person."""
+        pending = self._kernel.pending.values()
+        return [order for order in pending if intent_number(order.request.intent) == GUARD_N]
+
     def guard_works(self) -> bool:
         """Whether an exit of the guard waits for its fill."""
         return any(
@@ -110,7 +120,7 @@ class Decider:
         """What the state of the run's own book holds against an entry, whatever the risk rules say."""
         if order.reduce_only:
             return ()
-        found = (GUARD_PENDING,) if self.guard_works() else ()
+        found = (GUARD_PENDING,) if self.guard_works() or self._guard_plans() else ()
         cash_e8 = self._kernel.book.cash_e8
         return (*found, book_negative(cash_e8)) if cash_e8 < 0 else found
 
@@ -194,6 +204,7 @@ class Decider:
         kernel.activity.order_executed(kernel.now_ns)
         if kernel.spec.fill == "same_close":
             kernel.exchange.fill_now(live, bar)
+            kernel.fold_trades()  # the next order of this bar is judged by what this one has closed
         return Decision(order.intent, raw.n, order, "working", "", (), raw)
 
     def _accepted_ns(self, order: LiveOrder) -> int:

@@ -191,8 +191,9 @@ class Exchange:
                 self.end(order, OrderState.CANCELLED, refusals[0].code, time_ns, refusals)
                 return
         held = self.book.lots
-        was_entry = order.filled_lots == 0 and held * side >= 0
         self.book.apply(side, lots, price_ticks, fee)
+        # P8 counts what enters, a turn through zero too: its first fill leaves a position of its own side.
+        was_entry = order.filled_lots == 0 and order.is_entry and self.book.lots * side > 0
         if held == 0 or held * self.book.lots < 0:
             self.position_number += 1
         if was_entry:

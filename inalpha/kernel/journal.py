@@ -101,6 +101,7 @@ def context_from(data: Mapping[str, Any]) -> AccountContext:
     members = dict(data)
     members["halt"] = HaltState(members["halt"])
     members["locks"] = tuple(Lock(**lock) for lock in members["locks"])
+    members["lifted"] = tuple(members["lifted"])
     members["blocks"] = tuple(Block(**block) for block in members["blocks"])
     return AccountContext(**members)
 

@@ -245,7 +245,7 @@ class Kernel:
         finish_text = "" if context is self._context else self._context_input(context)
         book = self.book
         decisions = self.decider.guard_exit(bar, context) if book.lots and self._guarded else ()
-        refused_before = self.activity.refusals
+        self.activity.worst_row = refused_before = self.activity.refusals
         lost = False
         if reply is None:
             lost = self._asked
@@ -264,7 +264,7 @@ class Kernel:
         trips: tuple[Trip, ...] = ()
         if fills or decisions:
             closed = self._take_closed()
-            trips = self._trips(context, entered, self.activity.refusals > refused_before)
+            trips = self._trips(context, entered, self.activity.worst_row > refused_before)
         begin_text, lag_ns = self._begin_text, self.lag_ns
         spoke = intents or logs or error or lost or reply.dropped_bytes
         if spoke or fills or ends or decisions or lag_ns or begin_text or finish_text:
@@ -345,9 +345,9 @@ class Kernel:
         exchange.expire_at(now)
         if exchange.fills:
             self._position = (self.book.lots, self.book.cost_e8)
-            self._fold_trades()
+            self.fold_trades()
 
-    def _fold_trades(self) -> None:
+    def fold_trades(self) -> None:
         """Fills since the last look, so that risk knows of a trade that closed on the very bar it judges."""
         fills = self.exchange.fills
         for fill in fills[self._folded :]:
@@ -405,7 +405,7 @@ class Kernel:
 
     def _drain(self) -> tuple[tuple[Fill, ...], tuple[OrderEnd, ...]]:
         exchange = self.exchange
-        self._fold_trades()
+        self.fold_trades()
         self._folded = 0
         fills, ends = tuple(exchange.fills), tuple(exchange.ends)
         self.activity.entry_fills.extend(exchange.entry_fills)

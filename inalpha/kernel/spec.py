@@ -11,6 +11,7 @@ from inalpha.kernel import version
 from inalpha.kernel.costs import FeeModel, SlippageModel
 from inalpha.kernel.journal import canonical
 from inalpha.model.instrument import Instrument
+from inalpha.model.risk import TRIAL
 from inalpha.model.timeframe import TIMEFRAMES_NS
 from inalpha.model.version import VERSION
 
@@ -25,7 +26,7 @@ class RunSpec:
 
     fill: next_open or same_close. limit_fill: touch, or through (a touch does not suffice).
     participation_cap_e8: largest share of a bar's volume that one fill takes, in 1e-8; None = no cap.
-    venue: where its bars come from, as its mandate names the feed's kind.
+    venue: where its bars come from, as its mandate names the feed's kind; TRIAL for a backtest, which has none.
     """
 
     run: str
@@ -47,7 +48,7 @@ class RunSpec:
     data_sha256: str = ""
     mandate_sha256: str = ""
     rules_sha256: str = ""
-    venue: str = "file"
+    venue: str = TRIAL
 
     def __post_init__(self) -> None:
         for name, value, allowed in (

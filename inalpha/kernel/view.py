@@ -17,11 +17,13 @@ CLOSES_KEPT = 101  # a hundred returns
 
 class Activity:
     """What rate controls and triggers count: executed plans and filled entries of a rolling day, this bar's orders,
-    trades lost in a row (loss_bar: the bar that closed the last of them) and orders refused in a row.
+    trades lost in a row (loss_bar: the bar that closed the last of them) and orders refused in a row (worst_row: the
+    longest row of the present step).
     """
 
     __slots__ = (
         "bar_requests",
+        "closed_ns",
         "closes",
         "entry_fills",
         "executed",
@@ -29,6 +31,7 @@ class Activity:
         "losses",
         "orders_this_bar",
         "refusals",
+        "worst_row",
     )
 
     def __init__(self) -> None:
@@ -40,9 +43,17 @@ class Activity:
         self.losses = 0
         self.loss_bar = 0
         self.refusals = 0
+        self.worst_row = 0
+        self.closed_ns = 0
+
+    def refused(self) -> None:
+        """One order more of the row that is refused; what an order that passes afterwards ends is remembered."""
+        self.refusals += 1
+        self.worst_row = max(self.worst_row, self.refusals)
 
     def trade_closed(self, trade: ClosedTrade, bar: int) -> None:
         """A trade that neither won nor lost ends a row of losses too."""
+        self.closed_ns = trade.closed_ns
         if trade.profit_e8 < 0:
             self.losses, self.loss_bar = self.losses + 1, bar
         else:
@@ -107,7 +118,8 @@ def make_view(
         short_proceeds_e8=max(0, -book.cost_e8),
         losses=activity.losses,
         bars_since_loss=bar.sequence - activity.loss_bar,
-        refusals=activity.refusals,
+        refusals=activity.worst_row,
+        closed_ns=activity.closed_ns,
         timeframe=spec.timeframe,
         venue=spec.venue,
         candidate=spec.strategy_sha256,

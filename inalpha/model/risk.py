@@ -12,6 +12,7 @@ from inalpha.model.instrument import Instrument
 from inalpha.model.order import OrderRequest
 from inalpha.model.states import HaltState
 
+TRIAL = "trial"  # the venue of a backtest or of the evidence gate, which no list of venues is about
 TAKE_PROFIT_RULE = "TAKE_PROFIT"  # the one exit of the position guard that is no stop
 
 
@@ -138,6 +139,7 @@ class AccountContext:
     begun steps have spent that is not yet in it, and the proceeds and reserves of their shorts (P12).
     other_buys_e8, other_sells_e8: notional of the other runs' working entries and plans by side; the same for
     those on this run's symbol (P4).
+    lifted: rules that the owner's waivers keep from locking this run.
     day_start_equity_e8, high_water_e8: of the whole account; None = not known yet (controls that
     need it refuse). blocks: conditions that end by themselves, such as STALE_FEED or DISK.
     """
@@ -155,6 +157,7 @@ class AccountContext:
     halt_scope: str = ""
     locks: tuple[Lock, ...] = ()
     blocks: tuple[Block, ...] = ()
+    lifted: tuple[str, ...] = ()
     day_start_equity_e8: int | None = None
     high_water_e8: int | None = None
 
@@ -212,7 +215,8 @@ class RunView:
     times 1e8 (0 for other fee models). fill: what is about to be executed; Stage.FILL only.
     max_lag_ns: the lag above which a decision counts as stale. short_proceeds_e8: of the run's open short, 0 else.
     losses: trades lost in a row; bars_since_loss: bars consumed since the last of them closed, 0 on its own bar.
-    refusals: this run's orders refused in a row (T4).
+    refusals: the longest row of refused orders that this step has seen (T4). closed_ns: market time at which a trade
+    of this run closed last, 0 before the first.
     timeframe, venue, candidate: what the run trades on, where, and the SHA-256 of its strategy ("" = not known).
     """
 
@@ -242,6 +246,7 @@ class RunView:
     losses: int = 0
     bars_since_loss: int = 0
     refusals: int = 0
+    closed_ns: int = 0
     timeframe: str = ""
     venue: str = ""
     candidate: str = ""

@@ -111,7 +111,8 @@ def run_backtest(
                     result.warnings.append(f"halted before bar {bar.sequence}: {command.reason}")
             request = kernel.begin(bar, bar.close_time_ns, source.context())
             source.begin(kernel)
-            step = kernel.finish(None if request is None else runner.step(request), source.context())
+            reply = None if request is None else kernel.heard(runner.step(request))
+            step = kernel.finish(reply, source.context())
             _take(result, step)
             if step.fills:
                 result.error = _reconcile(fold, step, spec)

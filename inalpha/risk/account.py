@@ -24,7 +24,7 @@ from inalpha.risk.locks import Seen, SymbolTrade, fresh_locks, lookback_ns
 from inalpha.risk.rules import Rules
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LOCKS_KEPT = 256
+_LOCKS_KEPT = 256  # of the whole account
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,21 @@ class AccountBook:
         equity = self.equity_e8
         self._keep(book, mark, equity)
         self.high_water_e8 = max(self.high_water_e8, equity)
-        self.locks += seen.locks
-        del self.locks[:-_LOCKS_KEPT]
+        self.add_locks(seen.locks)
         return self._trips(book.rules or self.rules, equity), list(seen.locks)
+
+    def add_locks(self, fresh: Iterable[Lock]) -> None:
+        """A lock takes the place of an earlier one of its rule on the same run or symbol, which is over by then, as
+        one market has one live run. Those of the whole account stay: another run may still be at an earlier time.
+        """
+        for lock in fresh:
+            if lock.scope != self.account:
+                key = (lock.rule, lock.scope, lock.symbol, lock.side)
+                self.locks = [old for old in self.locks if (old.rule, old.scope, old.symbol, old.side) != key]
+            self.locks.append(lock)
+        whole = [lock for lock in self.locks if lock.scope == self.account]
+        for old in whole[:-_LOCKS_KEPT]:
+            self.locks.remove(old)
 
     def _trips(self, rules: Rules, equity: int) -> list[Trip]:
         settings = rules.controls.drawdown
@@ -168,6 +180,7 @@ class AccountBook:
             halt_scope=scope,
             locks=self.locks_of(run, now_ns, lifted),
             blocks=blocks,
+            lifted=tuple(sorted(lifted)),
             day_start_equity_e8=self.day_start_e8(run, now_ns),
             high_water_e8=self.high_water_e8,
         )
@@ -214,6 +227,10 @@ class AccountBook:
         before = self.equity_e8
         equity = before - book.cash_flow_e8 - book.value_e8 + mark.cash_flow_e8 + mark.value_e8
         day = _day_at(rules.zone, book.day, mark.now_ns, before, equity)
+        if book.day is None:  # a run that starts within a day is judged from where its account began that day
+            starts = [other.day.start_equity_e8 for other in self.books.values()
+                      if other.day is not None and other.day.end_ns == day.end_ns]  # fmt: skip
+            day = Day(day.end_ns, max(starts, default=day.start_equity_e8))
         if not book.peaks:
             book.peaks.append((mark.now_ns, before))  # what the run started from counts as a peak too
         seen = Seen(
@@ -309,7 +326,11 @@ def _day_at(zone_name: str, day: Day | None, now_ns: int, before_e8: int, equity
     local = (_EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone)
     midnight = datetime.combine(local.date(), time(), zone)
     tomorrow = datetime.combine(local.date() + timedelta(days=1), time(), zone)
-    # A bar that closes exactly at midnight opens the new day with its own equity.
-    at_midnight = local == midnight or day is None
-    end_ns = int((tomorrow - _EPOCH).total_seconds()) * 1_000_000_000
-    return Day(end_ns, equity_e8 if at_midnight else before_e8)
+    # A bar that closes exactly at midnight opens the new day with its own equity. Instants are compared: where the
+    # clocks go forward at midnight, the day begins at one.
+    at_midnight = _instant_ns(midnight) == now_ns or day is None
+    return Day(_instant_ns(tomorrow), equity_e8 if at_midnight else before_e8)
+
+
+def _instant_ns(moment: datetime) -> int:
+    return int((moment - _EPOCH).total_seconds()) * 1_000_000_000

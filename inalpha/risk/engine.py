@@ -11,6 +11,7 @@ from inalpha.model.states import HaltState
 from inalpha.risk.controls import (
     allow_list,
     cash,
+    cooldown,
     daily_loss,
     data_sanity,
     direction,
@@ -56,8 +57,13 @@ REGISTRY: tuple[tuple[str, Control], ...] = (
     ("daily_loss", daily_loss.check),
     ("drawdown", drawdown.check),
     ("loss_streak", loss_streak.check),
+    ("reject_streak", reject_streak.check),
+    ("Cooldown", cooldown.check),
     ("MarketHours", market_hours.check_lock),
 )
+
+# Controls that speak for a lock: the owner's waiver for a run lifts them as it lifts the lock.
+LIFTABLE = frozenset({"daily_loss", "MarketHours", "Cooldown"})
 
 
 class RiskEngine:
@@ -82,7 +88,8 @@ class RiskEngine:
         refusals = _guarded_standing(order, view)
         for section, control in REGISTRY:
             settings = getattr(self.rules.controls, section)
-            if (settings.enabled and not reduces) or section in ALWAYS_ON:
+            is_lifted = section in LIFTABLE and section in view.account.lifted
+            if (settings.enabled and not reduces and not is_lifted) or section in ALWAYS_ON:
                 refusals.extend(_guarded(section, control, order, view, settings, stage))
         if reduces:
             return tuple(refusals)

@@ -7,7 +7,7 @@ a run is what its mandate says is checked where it is built from it (daemon/runp
 from __future__ import annotations
 
 from inalpha.model.order import OrderRequest
-from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.model.risk import TRIAL, Refusal, RunView, Stage
 from inalpha.risk.controls.base import NoData
 from inalpha.risk.settings import AllowList
 
@@ -22,7 +22,7 @@ def check(order: OrderRequest, view: RunView, settings: AllowList, stage: Stage)
         ("timeframes", view.timeframe, "timeframe", settings.timeframes),
         ("candidates", view.candidate, "candidate", settings.candidates),
     ):
-        if not allowed:
+        if not allowed or (key == "venues" and name == TRIAL):
             continue
         if not isinstance(name, str) or not name:
             raise NoData(f"the {unit} is not known")
