@@ -64,10 +64,12 @@ def rooms(reader: sqlite3.Connection, book: AccountBook, rules: Rules) -> list[R
     contexts = {run: book.context(run) for run in book.books}
     newest = contexts[max(contexts, key=lambda run: _last_close(reader, run))] if contexts else None
     found = []
-    if controls.daily_loss.enabled:
-        start = newest.day_start_equity_e8 if newest is not None else equity
-        found.append(_share("T1", "account", (start or equity) - equity, start or equity, controls.daily_loss.pct,
-                            "% of the day's start", "daily_loss.pct"))  # fmt: skip
+    if controls.daily_loss.enabled:  # a run's day is its own: it runs on the run's market time
+        days = {row["run"]: contexts[row["run"]] for row in runs if row["run"] in contexts}
+        for scope, context in days.items() or [("account", newest)]:
+            start = (context.day_start_equity_e8 if context is not None else None) or equity
+            found.append(_share("T1", scope, start - equity, start, controls.daily_loss.pct,
+                                "% of the day's start", "daily_loss.pct"))  # fmt: skip
     if controls.drawdown.enabled:
         mark = book.high_water_e8
         found.append(_share("T2", "account", mark - equity, mark, controls.drawdown.pct,

@@ -109,7 +109,8 @@ def parity(ctx: click.Context, name: str, home_override: str | None, as_json: bo
         say(f"{name}: {equal} fills equal, {len(differences)} differences, {len(unexplained)} unexplained")
         for item in differences:
             why = item.why or "no verdict explains it"
-            say(f"  {item.intent}: recorded {item.recorded}, backtest {item.backtest} ({why})")
+            recorded, tested = item.recorded or "no fill", item.backtest or "no fill"
+            say(f"  {item.intent}: recorded {recorded}, backtest {tested} ({why})")
     if unexplained:
         sys.exit(EXIT_INTEGRITY)
 

@@ -40,6 +40,9 @@ from inalpha.risk.rules import Rules, binding, rules_from_canonical
 
 T = TypeVar("T")
 
+# Every closed position sets one: told by `risk locks`, and nothing that a person is called for.
+ROUTINE_LOCKS = frozenset({"Cooldown"})
+
 
 class Office:
     """One per daemon. Everything that changes the ledger goes through `write`."""
@@ -325,7 +328,9 @@ class Office:
         await self.write(job)
 
     def alert(self, txn: Txn, kind: str, scope: str, text: str, state: str = "") -> None:
-        """One open alert per kind, scope and (of halts) state: its first and last time, and how often it came."""
+        """One open alert per kind, scope and state (of halts; of locks, their rule): its first and last time, and how
+        often it came.
+        """
         cursor = txn.conn.execute(
             "UPDATE alert SET count = count + 1, last_ts = ?, text = ?"
             " WHERE kind = ? AND scope = ? AND state = ? AND acked_ts IS NULL",
@@ -375,7 +380,8 @@ class Office:
                     lock.until_ns, lock.measured, lock.limit, lock.unit, lock.setting,
                 ),
             )  # fmt: skip
-            self.alert(txn, "lock", lock.scope, f"{lock.rule}: {lock.reason}")
+            if lock.rule not in ROUTINE_LOCKS:
+                self.alert(txn, "lock", lock.scope, f"{lock.rule}: {lock.reason}", lock.rule)
 
     _loop: asyncio.AbstractEventLoop | None = None
 

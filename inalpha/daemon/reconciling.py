@@ -30,7 +30,7 @@ def differs(txn: Txn, kernel: Kernel) -> Refusal | None:
     spec = kernel.spec
     found = txn.conn.execute("SELECT position FROM run WHERE run = ?", (spec.run,)).fetchone()
     if found is None:
-        raise IntegrityError("NO_RUN", f"the ledger holds no {spec.run}.", "Verify the ledger.")
+        raise IntegrityError("RUN_MISSING", f"the ledger holds no {spec.run}.", "Verify the ledger.")
     cash = get(txn.conn, f"book:{spec.run}", f"{spec.opening_cash_e8} 0").split()[0]
     lots, rest = divmod(e8_from_text(found[0]), spec.instrument.lot_e8)
     told = mismatch(kernel.book.lots, kernel.book.cash_e8, FillFold(int(cash), lots), spec.instrument)

@@ -51,6 +51,8 @@ class Decider:
     def _count(self, decision: Decision) -> None:
         """Orders refused in a row. What a halt, a lock or a block refuses is no fault of the strategy."""
         activity = self._kernel.activity
+        if any(refusal.control == "T6" for refusal in decision.refusals):
+            return
         if not decision.code:
             activity.refusals = 0
         elif decision.outcome == "rejected" or any(

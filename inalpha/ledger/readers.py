@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,12 +198,16 @@ def run(reader: sqlite3.Connection, name: str) -> Row:
 
 
 def locks(reader: sqlite3.Connection, account: str | None = None) -> list[Row]:
-    """Locks of entries, newest first. binds: the runs that step on and that each of them holds at their last bar."""
+    """Locks of entries, newest first. binds: the runs that step on and that each of them holds at their last bar,
+    without those for which the owner has waived its rule.
+    """
     reached = rows(
         reader,
         "SELECT run, account, symbol, (SELECT close * 1000 FROM step s WHERE s.run = run.run ORDER BY bar DESC LIMIT 1)"
         f" AS now_ns FROM run WHERE state IN {LIVE_SQL} OR {STEPS_ON} ORDER BY started_seq",
     )
+    now_us = time.time_ns() // 1000
+    waived = {(row["run"], row["rule"]) for row in waivers(reader, now_us)}
     found = rows(reader, "SELECT * FROM lock WHERE ifnull(?, account) = account ORDER BY id DESC", account)
     for lock in found:
         lock["binds"] = [
@@ -210,6 +215,7 @@ def locks(reader: sqlite3.Connection, account: str | None = None) -> list[Row]:
             for item in reached
             if item["account"] == lock["account"]
             and item["now_ns"] is not None
+            and (item["run"], lock["rule"]) not in waived
             and lock["from_ns"] <= item["now_ns"] < lock["until_ns"]
             and (
                 item["symbol"] == lock["symbol"]

@@ -62,6 +62,7 @@ class BacktestResult:
     orders: dict[str, OrderRecord] = field(default_factory=dict)
     denials: Counter[str] = field(default_factory=Counter)
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    locked: Counter[str] = field(default_factory=Counter)  # orders that each lock rule refused
     exits: Counter[str] = field(default_factory=Counter)
     logs: list[tuple[int, str]] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -181,6 +182,8 @@ def _take_decision(result: BacktestResult, decision: Decision, time_ns: int) -> 
         result.denials[decision.code] += 1
         if decision.outcome == "risk_rejected":
             result.refusals.setdefault(decision.code, decision.refusals[0])
+            if decision.code == "LOCKED":
+                result.locked[decision.refusals[0].control] += 1
     state = decision.outcome if not decision.code else "denied"
     if order is None:
         row = OrderRecord(

@@ -167,6 +167,9 @@ def _explained(result: BacktestResult, ended: Ended) -> str:
     """`: what happened. What to do.`, or a full stop where a code is not known here."""
     if ended.code == "BELOW_LOT":
         return f": {_below_lot(result)}"
+    if ended.code == "LOCKED":
+        told = ", ".join(f"{count} by {rule}" for rule, count in result.locked.most_common())
+        return f": {told}. Entries wait until such a lock ends; docs/risk.md tells each rule's settings."
     refusal = result.refusals.get(ended.code) if ended.state == "denied" else None
     if refusal is not None and refusal.control != "T6":  # nobody resumes a backtest
         # Figures of the first one: a strategy seldom meets one limit in two ways.

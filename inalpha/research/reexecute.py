@@ -21,6 +21,8 @@ from inalpha.kernel.records import JournalEntry
 from inalpha.kernel.replay import Divergence, rebuild
 from inalpha.kernel.spec import RunSpec
 from inalpha.model.errors import IntegrityError, Refused, TryAgain
+from inalpha.model.instrument import Instrument
+from inalpha.model.money import text_from_e8
 from inalpha.model.runner import RunnerEnded
 from inalpha.model.step import StepReply, StepRequest
 from inalpha.risk.account import AccountBook
@@ -204,7 +206,9 @@ def parity_run(
             result = kernel.finish(reply, account.context(record.run))
             for fill in result.fills:
                 key = _key(fill.intent, fill.child, fill.n)
-                found[key] = f"{fill.side.text} {fill.quantity_lots} @ {fill.price_ticks} fee {fill.fee_e8}"
+                found[key] = _fill_text(
+                    spec.instrument, fill.side.text, fill.quantity_lots, fill.price_ticks, fill.fee_e8
+                )
                 order[key] = fill.bar
             refused |= {(d.intent, d.code) for d in result.decisions if d.outcome == "risk_rejected"}
             account.mark(record.run, kernel.mark(result.closed))
@@ -227,6 +231,12 @@ def _opening_account(record: RunRecord) -> AccountBook:
     return account
 
 
+def _fill_text(instrument: Instrument, side: str, lots: int, ticks: int, fee_e8: int) -> str:
+    """A fill as a person reads it; equal texts are equal fills."""
+    price = instrument.price_text(ticks)
+    return f"{side} {instrument.quantity_text(lots)} at {price}, fee {text_from_e8(fee_e8)}"
+
+
 def _key(intent: str, child: str | None, n: int) -> str:
     return f"{intent}:{child}" if child else intent
 
@@ -239,7 +249,8 @@ def _recorded_fills(record: RunRecord) -> tuple[dict[str, str], dict[str, int]]:
             continue
         for intent, child, n, side, lots, ticks, fee, *_ in json.loads(entry.output).get("fills", ()):
             key = _key(intent, child, n)
-            fills[key] = f"{'buy' if side > 0 else 'sell'} {lots} @ {ticks} fee {fee}"
+            name = "buy" if side > 0 else "sell"
+            fills[key] = _fill_text(record.spec.instrument, name, lots, ticks, fee)
             bars[key] = entry.bar or 0
     return fills, bars
 

@@ -59,7 +59,7 @@ def test_under_halted_the_exit_is_a_plan_until_the_resume(installation: Installa
     run = home.run(candidate, write_daily(tmp_path / "FALL.csv", closes), "10", "FALL")
     until(lambda: home.json("run", "show", run)["fills"], what="the position")
     home("halt", "--run", run, "--reason", "let me look")
-    (plan,) = until(lambda: home.items("plan", "list", "--state", "pending"), 60, "the guard's plan")
+    (plan,) = until(lambda: home.items("plan", "list", "--state", "pending"), 120, "the guard's plan")
     assert (plan["proposed_by"], plan["side"]) == ("system:risk", "sell")
     assert any(row.startswith("HARD_STOP: its exit waits") for row in home.json("report")["alerts"])
     assert "HALTED" in home("plan", "approve", plan["plan"], code=4)

@@ -94,5 +94,5 @@ def test_a_lock_that_binds_is_listed_and_lasts_over_a_restart(
     home.kill("daemon")
     home.start()
     until(lambda: home.json("run", "show", run)["bars"] > 4, what="bars after the restart")
-    assert entries(home.items("fills")) in ([1], [1, 7])  # never within the five minutes
+    assert not {2, 3, 4, 5, 6} & set(entries(home.items("fills")))  # never within the five minutes
     assert home.items("decisions", "--run", run)[-1]["code"] == "LOCKED"

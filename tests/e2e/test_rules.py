@@ -66,7 +66,7 @@ def test_risk_show_tells_the_room_under_each_limit(installation: Installation, t
     assert (
         cash["limit"] == "90991" and cash["measured"] == "4324.32"
     )  # 9,000 and a fee of 9; 45 at 96, fee 4.32
-    assert found["daily_loss.pct", "account"]["limit"] == "2"
+    assert found["daily_loss.pct", run]["limit"] == "2"
     text = home("risk", "show")
     assert "max_position.symbol_pct" in text and "room now" in text
     assert set(shown["controls"]) >= {"allow_list", "instrument", "market_hours", "MarketHours"}

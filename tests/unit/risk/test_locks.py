@@ -238,3 +238,33 @@ def test_a_lock_that_the_owner_lifted_for_a_run_binds_the_others() -> None:
     account.mark("run-1", Mark(T0, 0, 0, (trade(T0),)))
     assert account.context("run-1", lifted=frozenset({"Cooldown"})).locks == ()
     assert [lock.rule for lock in account.context("run-2").locks] == ["Cooldown"]
+
+
+def test_a_long_lock_is_not_pushed_out_by_many_short_ones() -> None:
+    account = make_account('[controls.StoplossGuard]\nstops = 1\nstop_for = "30d"')
+    account.mark("run-3", Mark(T0 + 1, 0, 0, (trade(T0 + 1, is_stop=True),)))
+    for n in range(300):
+        at = T0 + (n + 1) * 6 * MINUTE
+        account.mark("run-1", Mark(at, 0, 0, (trade(at, profit=1),)))
+    assert "StoplossGuard" in locks(account, "run-3", at)
+    assert len(account.locks) < 10
+
+
+def test_a_run_that_starts_within_a_day_is_judged_from_the_days_start() -> None:
+    account = make_account()
+    account.mark("run-1", Mark(T0 + HOUR, -2_500 * E8, 0))
+    assert locks(account, "run-1", T0 + HOUR) == ["daily_loss"]
+    account.open_book("run-4", "Z")
+    account.begin("run-4", Mark(T0 + HOUR + 1, 0, 0), account.books["run-4"].claim)
+    assert account.day_start_e8("run-4") == CASH
+    assert locks(account, "run-4", T0 + HOUR + 1) == ["daily_loss"]
+
+
+@pytest.mark.parametrize(("zone", "first"), [("Africa/Cairo", 1714082400), ("Asia/Beirut", 1711836000)])
+def test_where_clocks_go_forward_at_midnight_the_day_begins_at_one(zone: str, first: int) -> None:
+    rules = parse_rules(f'schema = 1\nzone = "{zone}"\n[controls.daily_loss]\n')
+    account = AccountBook("a", CASH, rules)
+    account.open_book("run-1", "X")
+    account.mark("run-1", Mark((first - 3600) * 10**9, 111 * E8, 0))
+    account.mark("run-1", Mark(first * 10**9, 222 * E8, 0))
+    assert account.day_start_e8("run-1") == CASH + 222 * E8

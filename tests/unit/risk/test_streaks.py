@@ -14,6 +14,7 @@ from inalpha.model.states import HaltState
 from inalpha.risk.account import AccountBook
 from inalpha.risk.controls import loss_streak, reject_streak, repeated_execution
 from inalpha.risk.engine import RiskEngine
+from inalpha.risk.guard import PositionGuard
 from inalpha.risk.rules import default_rules, parse_rules
 from inalpha.risk.settings import LossStreak, RejectStreak, RepeatedExecution
 
@@ -142,3 +143,63 @@ def test_an_approval_after_midnight_and_before_the_next_bar_is_of_the_new_day() 
     assert account.context("run-1", now_ns=MIDNIGHT - 1).day_start_equity_e8 == 100_000 * E8
     after = account.context("run-1", now_ns=MIDNIGHT)
     assert (after.day_start_equity_e8, after.locks) == (97_000 * E8, ())
+
+
+def test_a_row_within_one_bar_trips_although_an_order_passes_after_it() -> None:
+    asked = [sell("1") for _ in range(7)] + [buy("1")]
+    made = Bench(
+        make_spec(),
+        {0: asked},
+        risk=RiskEngine(parse_rules(LOOSE.replace("long_only = false", ""))),
+        context=KNOWN,
+    )
+    result = made.feed((10_000,) * 4)
+    assert [trip.rule for trip in result.trips] == ["reject_streak"]
+    assert [d.code for d in result.decisions][-1] == "REJECT_STREAK"  # the rest of the bar is refused
+
+
+def test_a_fresh_bar_after_a_disconnect_ends_no_row() -> None:
+    script: Script = {n: [sell("1")] for n in range(9)}
+    made = Bench(make_spec(), script, risk=RiskEngine(default_rules()), context=KNOWN)
+    for _ in range(4):
+        made.feed((10_000,) * 4)
+    made.command("resume", state=HaltState.ACTIVE, code="RECONNECTED")
+    assert [trip.rule for trip in made.feed((10_000,) * 4).trips] == ["reject_streak"]
+
+
+def test_turns_through_zero_are_entries() -> None:
+    script: Script = {n: [sell("2") if n % 2 else buy("2")] for n in range(1, 8)}
+    script = {**script, 0: [buy("1")]}
+    rules = parse_rules(LOOSE.replace("entries = 2", "entries = 3"))
+    made = Bench(make_spec(allow_short=True), script, risk=RiskEngine(rules), context=KNOWN)
+    for _ in range(5):
+        made.feed((10_000,) * 4)
+    assert [side for _, side in made.kernel.activity.entry_fills] == [1, -1, 1, -1]
+
+
+def test_what_closes_and_enters_on_one_bar_meets_the_cooldown() -> None:
+    """same_close fills within the bar's own decisions, so the account cannot know of the close yet."""
+    script: Script = {0: [buy("2")], 1: [{"side": "sell", "quantity": "2"}, buy("1")], 2: [buy("1")]}
+    made = Bench(make_spec(fill="same_close"), script, risk=RiskEngine(default_rules()), context=KNOWN)
+    made.feed((10_000,) * 4)
+    codes = [decision.code for decision in made.feed((10_000,) * 4).decisions]
+    assert codes == ["", "LOCKED"]
+    assert [decision.code for decision in made.feed((10_000,) * 4).decisions] == [
+        ""
+    ]  # the account's lock is its own
+
+
+def test_a_plan_of_the_guard_stops_entries_and_ends_when_nothing_trips() -> None:
+    halted = replace(KNOWN, halt=HaltState.HALTED)
+    rules = default_rules()
+    made = Bench(make_spec(), {0: [buy("10")], 4: [buy("1")], 5: [buy("1")]}, risk=RiskEngine(rules), context=KNOWN,
+                 guard=PositionGuard(rules))  # fmt: skip
+    made.feed((10_000,) * 4, (10_000,) * 4)
+    made.context = halted
+    (decision,) = made.feed((7_000,) * 4).decisions
+    assert decision.outcome == "pending"
+    made.feed((10_000,) * 4)
+    assert len(made.kernel.pending) == 1
+    made.context = KNOWN
+    result = made.feed((10_000,) * 4)
+    assert [(end.intent, end.code) for end in result.ended] == [("2:16", "GUARD_QUIET")]
