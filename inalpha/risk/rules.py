@@ -23,6 +23,7 @@ from inalpha.risk.settings import (
     ALLOWING,
     ALWAYS_ON,
     BOUNDS,
+    DERIVED_AT_ZERO,
     LOCK_RULES,
     LONGEST_S,
     OFF_AT_ZERO,
@@ -94,7 +95,7 @@ def rules_from_canonical(text: str) -> Rules:
     body = json.loads(text)
     controls = msgspec.convert(body["controls"], Controls, strict=False)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return Rules(controls, body["zone"], sha256, text, body.get("two_person") is True)
+    return Rules(controls, body.get("zone", "UTC"), sha256, text, body.get("two_person") is True)
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
@@ -143,6 +144,8 @@ def _looser(section: Section, base: Section) -> str | None:
             looser = mine != theirs
         elif key == "per":
             looser = mine == "symbol" and theirs == "account"
+        elif key in DERIVED_AT_ZERO:
+            looser = mine != theirs and not 0 < mine < theirs
         elif key in OFF_AT_ZERO:
             looser = (mine == 0 and theirs != 0) or (theirs != 0 and mine > theirs)
         else:
@@ -162,14 +165,20 @@ def is_loosening(new: Controls, old: Controls) -> str | None:
 
 
 def loosens(new: Rules, old: Rules) -> str | None:
-    """The same for whole rule files: giving up the second operator is a loosening too."""
+    """The same for whole rule files. Giving up the second operator is a loosening too, and so is any other zone: the
+    day ends at another time, and with it a day's loss and a lock that ends at an hour.
+    """
     if old.two_person and not new.two_person:
         return "two_person"
+    if new.zone != old.zone:
+        return "zone"
     return is_loosening(new.controls, old.controls)
 
 
 def binding(account: Rules, mandate: Rules) -> Rules | None:
     """The tighter of an account's rules and those that a mandate was signed on; None when neither is."""
+    if account.zone != mandate.zone:
+        return None
     if is_loosening(account.controls, mandate.controls) is None:
         return account
     return mandate if is_loosening(mandate.controls, account.controls) is None else None

@@ -307,4 +307,6 @@ ALLOWING = frozenset({"symbols", "venues", "timeframes", "candidates"})
 # Durations and counts of bars for which entries are refused, or losses remembered: the longer, the tighter.
 TIGHTER_WHEN_LONGER = frozenset({"lookback", "stop_for", "bars"})
 # 0 switches these off.
-OFF_AT_ZERO = frozenset({"notional", "max_lag_s", "atr_multiple", "trailing_pct", "take_profit_pct"})
+OFF_AT_ZERO = frozenset({"notional", "atr_multiple", "trailing_pct", "take_profit_pct"})
+# 0 is a limit that the timeframe decides: neither tighter nor looser than a number.
+DERIVED_AT_ZERO = frozenset({"max_lag_s"})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,9 @@ from support.ledger_story import ACCOUNT, Story
 from inalpha.audit import rulebook
 from inalpha.audit.notes import Signer
 from inalpha.audit.verify import verify
-from inalpha.risk.rules import Rules, default_rules, loosens, parse_rules
+from inalpha.model.errors import ConfigError
+from inalpha.risk.rules import Rules, binding, default_rules, loosens, parse_rules, rules_from_canonical
+from inalpha.risk.settings import BOUNDS, Controls
 
 BASE = 'schema = 1\nzone = "UTC"\n{top}[controls.max_order]\nequity_pct = {pct}\nnotional = {notional}\n'
 
@@ -63,6 +67,125 @@ def test_loosening_told_as_tightening_is_named(tmp_path: Path, setting: str) -> 
     assert Export.of(honest.home).verify()["reason"] is None
 
 
+DAEMON_SAYS_TIGHTER = [  # each was once told as a loosening, and the honest log as broken
+    ("position_guard.atr_multiple", "0", "3"), ("position_guard.trailing_pct", "0", "3"),
+    ("position_guard.take_profit_pct", "0", "3"), ("Cooldown.stop_for", "5m", "10m"),
+    ("MaxDrawdown.lookback", "24h", "48h"), ("StoplossGuard.per", "symbol", "account"), ("loss_streak.bars", 12, 24),
+    ("instrument.min_notional", "0", "10"), ("allow_list.venues", ["replay", "file"], ["replay"]),
+    ("market_hours.extended", True, False), ("stale_data.max_lag_s", 60, 30),
+]  # fmt: skip
+
+
+def written(**changes: Any) -> str:
+    """A canonical text with other values: {"section.key": value}."""
+    body = json.loads(default_rules().canonical)
+    for name, value in changes.items():
+        section, _, key = name.partition(".")
+        if key:
+            body["controls"][section][key] = value
+        else:
+            body[section] = value
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def three(new: str, old: str) -> list[str | None]:
+    """What the daemon and both verifiers call looser in new."""
+    texts = (new.encode(), old.encode())
+    daemon = loosens(rules_from_canonical(new), rules_from_canonical(old))
+    return [daemon, rulebook.looser(*texts), load_verifier().looser_setting(*texts)]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), DAEMON_SAYS_TIGHTER)
+def test_what_the_daemon_tightens_is_no_broken_log(tmp_path: Path, name: str, old: Any, new: Any) -> None:
+    before, after = written(**{name: old}), written(**{name: new})
+    assert three(after, before) == [None] * 3
+    assert three(before, after) == [f"controls.{name}"] * 3
+    pair = rules_from_canonical(before), rules_from_canonical(after)
+    honest, lie = told_as_tighter(tmp_path / "honest", *pair), told_as_tighter(tmp_path / "lie", *pair[::-1])
+    assert verify(honest.home).reason is None and Export.of(honest.home).verify()["reason"] is None
+    ours = verify(lie.home).reason
+    assert ours == Export.of(lie.home).verify()["reason"] and f"controls.{name} is looser" in str(ours)
+
+
+def values_of(section: str, key: str) -> list[Any]:
+    """Values of a setting as a canonical text has them, the edges of its bounds among them."""
+    kind = next(field.type for field in msgspec.inspect.type_info(type(getattr(Controls(), section))).fields  # type: ignore[attr-defined]
+                if field.name == key)  # fmt: skip
+    if isinstance(kind, msgspec.inspect.BoolType):
+        return [True, False]
+    if isinstance(kind, msgspec.inspect.VarTupleType):
+        return [[], ["a"], ["b"], ["a", "b"], ["b", "a"], ["a", "b", "c"]]
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return list(kind.values)
+    if isinstance(kind, msgspec.inspect.StrType):
+        return (
+            ["", "08:00", "16:00"]
+            if key == "unlock_at"
+            else ["", "90s", "1m", "60s", "2m", "119s", "2h", "1d", "30d"]
+        )
+    if isinstance(kind, msgspec.inspect.IntType):
+        low, high = kind.ge or 0, kind.le or 0
+        return sorted({low, low + 1, 29, 30, (low + high) // 2, high} - {n for n in (29, 30) if n < low})
+    low, high = BOUNDS[section][key]
+    return [format(value, "f") for value in (low, low + Decimal("0.5"), Decimal(9), Decimal(10), high)]
+
+
+EVERY = [
+    (name, key)
+    for name in Controls.__struct_fields__
+    for key in type(getattr(Controls(), name)).__struct_fields__
+]
+
+
+@pytest.mark.parametrize(("section", "key"), EVERY, ids=lambda word: word)
+def test_three_comparisons_agree_on_every_setting(section: str, key: str) -> None:
+    name, answers = f"{section}.{key}", set()
+    for old, new in permutations(values_of(section, key), 2):
+        found = three(written(**{name: new}), written(**{name: old}))
+        assert found in ([None] * 3, [f"controls.{name}"] * 3), (old, new, found)
+        answers.add(found[0])
+    assert None in answers or key == "unlock_at"
+    assert f"controls.{name}" in answers
+
+
+@pytest.mark.parametrize(("section", "key"), EVERY, ids=lambda word: word)
+def test_an_absent_setting_or_section_is_its_default_for_all_three(section: str, key: str) -> None:
+    bare, sparse = json.loads(written()), json.loads(written())
+    del bare["controls"][section], sparse["controls"][section][key]
+    for value in values_of(section, key):
+        whole = written(**{f"{section}.{key}": value})
+        for absent in (json.dumps(bare), json.dumps(sparse)):
+            assert three(whole, absent) == three(whole, written())
+            assert three(absent, whole) == three(written(), whole)
+            assert len(set(three(whole, absent))) == len(set(three(absent, whole))) == 1
+
+
+def test_zone_and_second_operator_are_compared_by_all_three() -> None:
+    for new, old in permutations(("UTC", "Europe/Zurich", "America/New_York"), 2):
+        assert three(written(zone=new), written(zone=old)) == ["zone"] * 3
+        pair = rules_from_canonical(written(zone=new)), rules_from_canonical(written(zone=old))
+        assert binding(*pair) is None
+    assert three(written(), written(two_person=True)) == ["two_person"] * 3
+    assert three(written(two_person=True), written()) == [None] * 3
+    with pytest.raises(ConfigError, match="zone"):
+        parse_rules('schema = 1\n[controls.drawdown]\npct = 8\n[account.a]\nzone = "Asia/Tokyo"\n', "a")
+
+
+def test_a_lag_derived_from_the_timeframe_is_neither_tighter_nor_looser() -> None:
+    lag = "stale_data.max_lag_s"
+    for new, old in ((0, 5), (5, 0), (0, 86_400), (86_400, 0), (6, 5)):
+        assert three(written(**{lag: new}), written(**{lag: old})) == [f"controls.{lag}"] * 3
+    assert three(written(**{lag: 4}), written(**{lag: 5})) == [None] * 3
+
+
+def test_the_verifiers_know_every_setting_and_its_default() -> None:
+    known = {name: list(settings) for name, settings in rulebook.SETTINGS.items()}
+    assert known == {
+        name: list(type(getattr(Controls(), name)).__struct_fields__) for name in Controls.__struct_fields__
+    }
+    assert load_verifier().RULE_SETTINGS == rulebook.SETTINGS
+
+
 numbers = st.decimals("0.01", "1000", places=2).map(lambda value: format(value, "f"))
 
 
@@ -72,7 +195,7 @@ def test_three_comparisons_agree(values: tuple[Any, ...]) -> None:
     second = rules(values[2], str(int(Decimal(values[3]))), "two_person = true\n" if values[5] else "")
     wanted = loosens(first, second)
     texts = (first.canonical.encode(), second.canonical.encode())
-    assert (rulebook.looser(*texts) is None) == (wanted is None)
+    assert rulebook.looser(*texts) == wanted
     assert load_verifier().looser_setting(*texts) == rulebook.looser(*texts)
 
 
