@@ -42,7 +42,12 @@ def test_every_control_has_its_code_in_the_table(generate: ModuleType) -> None:
     from inalpha.risk.engine import REGISTRY
 
     codes = {one.code for one in generate.raised()}
-    said_otherwise = {"stale_data": "STALE_BAR", "data_sanity": "SUSPECT_BAR", "MarketHours": "LOCKED"}
+    said_otherwise = {
+        "stale_data": "STALE_BAR",
+        "data_sanity": "SUSPECT_BAR",
+        "MarketHours": "LOCKED",
+        "Cooldown": "LOCKED",
+    }
     for section, _ in REGISTRY:
         assert said_otherwise.get(section, section.upper()) in codes, section
 
