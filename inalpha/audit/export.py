@@ -10,7 +10,6 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
 from inalpha.audit.notes import NoteError
 from inalpha.model.errors import IntegrityError, Refused
 from inalpha.model.readonly import read_only_uri
+from inalpha.verifier.build import build
 
 PAGE = 1024
 HASH = 32
@@ -68,11 +68,6 @@ def export_ledger(
     return Exported(head.size, head.root.hex(), export.genesis, target.stat().st_size)
 
 
-def verifier_source() -> bytes:
-    """verify.py as it is released."""
-    return resources.files("inalpha.audit.standalone").joinpath("verify.py").read_bytes()
-
-
 class _Export:
     def __init__(
         self,
@@ -103,7 +98,7 @@ class _Export:
             for name, number in sorted_tiles(str(level), len(hashes) // HASH):
                 yield name, bytes(hashes[number * TILE * HASH : (number + 1) * TILE * HASH])
         yield from self._entries()
-        yield "verify.py", verifier_source()
+        yield "verify.py", build()
 
     def _fold(self) -> None:
         """One pass over the lines: tree, tables, names of blobs, cosignatures."""
