@@ -33,7 +33,7 @@ import sys
 from pathlib import Path
 from inalpha.audit.verify import verify
 report = verify(Path(sys.argv[1]), sys.argv[2])
-assert report.passed, (report.first_bad_seq, report.reason)
+assert report.passed, (report.first_bad, report.reason)
 """
 TREE = """
 import sqlite3, sys

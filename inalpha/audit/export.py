@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from inalpha.audit import merkle
-from inalpha.audit.blobcheck import Needed
 from inalpha.audit.bundle import TILE, tile_names, write_zip
 from inalpha.audit.canonical import encode
 from inalpha.audit.checkpoint import Checkpoint, parse_note
@@ -23,6 +22,7 @@ from inalpha.audit.event import read_event
 from inalpha.audit.fold.apply import apply
 from inalpha.audit.fold.base import Violation, create_scratch
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
+from inalpha.audit.needed import Needed
 from inalpha.audit.notes import NoteError
 from inalpha.model.errors import IntegrityError, Refused
 from inalpha.model.readonly import read_only_uri

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from inalpha.verifier.checks import Malformed
-from inalpha.verifier.notes import ED25519, Key, holds, split_note, unbase64
+from inalpha.verifier.notes import COSIGNATURE, ED25519, Key, holds, split_note, unbase64
 
 
 class Checkpoint:
@@ -57,9 +57,13 @@ def checkpoint_body(text: bytes) -> tuple[str, int, bytes]:
 
 
 class Policy:
-    """Whose cosignatures count (C2SP tlog-policy): witnesses, groups with thresholds, one quorum."""
+    """Whose cosignatures count (C2SP tlog-policy): witnesses, groups with thresholds, one quorum.
 
-    def __init__(self, text: str) -> None:
+    any_type: keys of another type are no error, since a log may have enrolled some; they never cosign anything.
+    """
+
+    def __init__(self, text: str, *, any_type: bool = False) -> None:
+        self.any_type = any_type
         self.logs: list[Key] = []
         self.witnesses: dict[str, Key] = {}
         self.groups: dict[str, tuple[int, list[str]]] = {}
@@ -77,10 +81,10 @@ class Policy:
 
     def _rule(self, words: list[str]) -> None:
         if words[0] == "log":
-            self.logs.append(Key(words[1], "log", 0, None, None))
+            self.logs.append(self._key(words[1], "log", ED25519))
         elif words[0] == "witness":
             self._new(words[1])
-            self.witnesses[words[1]] = Key(words[2], "witness", 0, None, None)
+            self.witnesses[words[1]] = self._key(words[2], "witness", COSIGNATURE)
         elif words[0] == "group":
             members = words[3:]
             self._new(words[1])
@@ -96,6 +100,12 @@ class Policy:
                 raise Malformed("a quorum of unknown members")
         else:
             raise Malformed(f"the rule {words[0]!r}")
+
+    def _key(self, text: str, role: str, kind: int) -> Key:
+        key = Key(text, role, 0, None, None)
+        if key.kind != kind and not self.any_type:
+            raise Malformed(f"{key.name} is a key of another type")
+        return key
 
     def _new(self, name: str) -> None:
         if name == "none" or name in self.witnesses or name in self.groups:

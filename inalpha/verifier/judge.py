@@ -46,7 +46,6 @@ class Judge:
         self.last_cosigned: dict[str, int] = {}
         self.cosigned: dict[int, dict[str, int]] = {}
         self.cosign_lines: list[tuple[int, int, int]] = []
-        self.fill_lines: list[tuple[int, str, int]] = []
         self.files: dict[str, int] = {}
         self.commits: dict[str, int] = {}
         self.erased: set[str] = set()
@@ -179,8 +178,6 @@ class Judge:
             self.files.setdefault(data["mandate"]["feed"]["config_sha256"], line.seq)
         elif line.kind == "blob.erase":
             self.erased.add(data["commit"])
-        elif line.kind == "fill":
-            self.fill_lines.append((line.seq, data["fill"], line.ts))
         elif line.kind == "witness.cosign":
             self._cosign(line)
         if line.kind == "rollback.accept" and not self._is_of_this_tree(data):

@@ -15,7 +15,6 @@ from support.attacks import Export, load_verifier
 from support.forgery import BOB
 from support.ledger_story import ACCOUNT, Story
 
-from inalpha.audit import rulebook
 from inalpha.audit.notes import Signer
 from inalpha.audit.verify import verify
 from inalpha.risk.rules import Rules, default_rules, loosens, parse_rules
@@ -67,13 +66,12 @@ numbers = st.decimals("0.01", "1000", places=2).map(lambda value: format(value, 
 
 
 @given(st.tuples(numbers, numbers, numbers, numbers, st.booleans(), st.booleans()))
-def test_three_comparisons_agree(values: tuple[Any, ...]) -> None:
+def test_both_comparisons_agree(values: tuple[Any, ...]) -> None:
     first = rules(values[0], str(int(Decimal(values[1]))), "two_person = true\n" if values[4] else "")
     second = rules(values[2], str(int(Decimal(values[3]))), "two_person = true\n" if values[5] else "")
     wanted = loosens(first, second)
     texts = (first.canonical.encode(), second.canonical.encode())
-    assert (rulebook.looser(*texts) is None) == (wanted is None)
-    assert load_verifier().looser_setting(*texts) == rulebook.looser(*texts)
+    assert (load_verifier().looser_setting(*texts) is None) == (wanted is None)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +80,8 @@ def test_three_comparisons_agree(values: tuple[Any, ...]) -> None:
 )
 def test_spoilt_rule_files_allow_more_and_break_nothing(text: bytes) -> None:
     honest = default_rules().canonical.encode()
-    assert rulebook.looser(text, honest) == load_verifier().looser_setting(text, honest) is not None
-    assert rulebook.looser(honest, text) == load_verifier().looser_setting(honest, text)
+    assert load_verifier().looser_setting(text, honest) is not None
+    load_verifier().looser_setting(honest, text)
 
 
 def promoted(home: Path, second: Callable[[Story, str, dict[str, Any]], str | None]) -> Story:
