@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from support.ledger_story import START_US, Story, TestClock
 
-from inalpha.audit.export import verifier_source
 from inalpha.execution import lines
 from inalpha.ledger.txn import Txn
+from inalpha.verifier.build import build
 
 BURST = 100
 ORDER_EVERY = 100
@@ -33,7 +33,7 @@ import sys
 from pathlib import Path
 from inalpha.audit.verify import verify
 report = verify(Path(sys.argv[1]), sys.argv[2])
-assert report.passed, (report.first_bad_seq, report.reason)
+assert report.passed, (report.first_bad, report.reason)
 """
 TREE = """
 import sqlite3, sys
@@ -124,7 +124,7 @@ def measure(root: Path, count: int) -> dict[str, float]:
     peaks["verify"] = measured("verify in full, without re-execution", VERIFY, str(home), genesis)[1]
     peaks["export"] = measured("export", EXPORT, str(home), str(export))[1]
     print(f"export: {export.stat().st_size / MIB:.1f} MiB")
-    script.write_bytes(verifier_source())
+    script.write_bytes(build())
     peaks["verify.py"] = measured("verify.py", None, str(script), str(export), "--genesis", genesis)[1]
     peaks["open"] = measured("open, all folded again", OPEN, str(home), str(wall))[1]
     peaks["open again"] = measured("opened again, from there on", OPEN, str(home), str(wall + 10**6))[1]

@@ -10,12 +10,10 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from inalpha.audit import merkle
-from inalpha.audit.blobcheck import Needed
 from inalpha.audit.bundle import TILE, tile_names, write_zip
 from inalpha.audit.canonical import encode
 from inalpha.audit.checkpoint import Checkpoint, parse_note
@@ -24,9 +22,11 @@ from inalpha.audit.event import read_event
 from inalpha.audit.fold.apply import apply
 from inalpha.audit.fold.base import Violation, create_scratch
 from inalpha.audit.gate import GATE_HEADER, PROPOSAL_HEADER, parse
+from inalpha.audit.needed import Needed
 from inalpha.audit.notes import NoteError
 from inalpha.model.errors import IntegrityError, Refused
 from inalpha.model.readonly import read_only_uri
+from inalpha.verifier.build import build
 
 PAGE = 1024
 HASH = 32
@@ -68,11 +68,6 @@ def export_ledger(
     return Exported(head.size, head.root.hex(), export.genesis, target.stat().st_size)
 
 
-def verifier_source() -> bytes:
-    """verify.py as it is released."""
-    return resources.files("inalpha.audit.standalone").joinpath("verify.py").read_bytes()
-
-
 class _Export:
     def __init__(
         self,
@@ -103,7 +98,7 @@ class _Export:
             for name, number in sorted_tiles(str(level), len(hashes) // HASH):
                 yield name, bytes(hashes[number * TILE * HASH : (number + 1) * TILE * HASH])
         yield from self._entries()
-        yield "verify.py", verifier_source()
+        yield "verify.py", build()
 
     def _fold(self) -> None:
         """One pass over the lines: tree, tables, names of blobs, cosignatures."""

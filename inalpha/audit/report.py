@@ -5,40 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-CHECKS = {
-    "C1": "form and canonical bytes of every line",
-    "C2": "signature by the log key current at that line",
-    "C3": "sequence, chain, origin and epochs",
-    "C4": "genesis hash",
-    "C5": "tree root at every checkpoint",
-    "C6": "consistency with kept checkpoints",
-    "C7": "witness cosignatures",
-    "C8": "gates",
-    "C9": "proposals",
-    "C10": "blobs and commitments",
-    "C11": "head file and projections",
-    "I1": "fills follow from executed plans",
-    "I2": "one execution and one token per plan",
-    "I3": "plan and mandate digests",
-    "I4": "who approved",
-    "I5": "one owner for account, candidate and run",
-    "I6": "risk results before approval",
-    "I7": "only promoted candidates run",
-    "I8": "plans within their mandate",
-    "I9": "halts bind",
-    "I10": "one step per closed bar",
-    "I11": "one decision per intent",
-    "I12": "no fill in its decision's bar",
-    "I13": "cash, positions and fees",
-    "I14": "live runs per account and symbol",
-    "I15": "legal transitions, each once",
-    "I16": "recovery after an unclosed epoch",
-    "I17": "ids and nonces",
-    "I18": "clocks",
-    "I19": "loosening is signed",
-    "I20": "re-execution of the journal",
-    "I22": "isolation below sealed is waived",
-}
+from inalpha.verifier.home import HOME_CHECKS
+
+CHECKS = HOME_CHECKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 import click
 
-from inalpha.audit.policy import Policy
 from inalpha.audit.verify import verify as verify_ledger
 from inalpha.cli.client import reading
 from inalpha.cli.main import home_of
@@ -24,6 +23,8 @@ from inalpha.ledger import readers
 from inalpha.model.errors import EXIT_INTEGRITY, InalphaError, TryAgain
 from inalpha.model.home import Home
 from inalpha.model.plain import json_text
+from inalpha.verifier.checkpoints import Policy
+from inalpha.verifier.checks import Malformed
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -140,8 +141,8 @@ def verify(
     """Every check: exit 0, or 6 naming the first bad line."""
     home = home_of(ctx, home_override)
     try:
-        rules = Policy.parse(policy.read_text(encoding="utf-8")) if policy else None
-    except ValueError as error:
+        rules = Policy(policy.read_text(encoding="utf-8")) if policy else None
+    except (ValueError, Malformed) as error:
         raise click.BadParameter(str(error), param_hint="--policy") from error
     with _lines_bar("lines") as show:
         found = run_verify(

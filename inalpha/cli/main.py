@@ -115,13 +115,31 @@ def _folder_named() -> Path:
     return Home.at(named[-1] if named else None).root
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    """The release, and which verify.py its exports hold."""
+    if not asked or ctx.resilient_parsing:
+        return
+    from inalpha.verifier.command import own_digest
+
+    say(f"inalpha, version {__version__}")
+    say(f"verify.py sha256 {own_digest()}")
+    ctx.exit()
+
+
 @click.group(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--home", metavar="DIR", help="The installation; else INALPHA_HOME, else the XDG state folder.")
 @click.option("--daemon", "as_daemon", is_flag=True, help="Run the supervisor in the foreground, headless.")
 @click.option("--view", is_flag=True, help="The console without a key: read, and tighten.")
 @click.option("--ascii", "as_ascii", is_flag=True, help="The console without block and braille glyphs.")
 @click.option("--operator", metavar="NAME", help="The console with this operator's key, of several here.")
-@click.version_option(__version__, prog_name="inalpha")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="This release, and the SHA-256 of its verify.py.",
+)
 @click.pass_context
 def main(
     ctx: click.Context, home: str | None, as_daemon: bool, view: bool, as_ascii: bool, operator: str | None

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.attacks import built_verifier
 from support.installation import Installation
 
-SCRIPT = Path(__file__).parents[2] / "inalpha" / "audit" / "standalone" / "verify.py"
+SCRIPT = built_verifier()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.attacks import built_verifier
 from support.daily import write_daily
 from support.installation import Installation, inalpha, until
 
@@ -55,15 +56,12 @@ def check(home: Installation, run: str, tmp_path: Path) -> None:
     export, proof = tmp_path / "export.zip", tmp_path / "proof.json"
     genesis = home.json("audit", "verify")["genesis"]
     home("audit", "export", str(export))
-    (tmp_path / "verify.py").write_bytes(
-        (Path(__file__).parents[2] / "inalpha/audit/standalone/verify.py").read_bytes()
-    )
     last = home.items("fills")[-1]["fill"]
     # A head that covers the fill is signed once a second.
     until(lambda: inalpha(home.home, "prove", last, str(proof)).returncode == 0, what="its proof")
     for words in ([str(export)], [str(proof), "--prove"]):
         found = subprocess.run(
-            [sys.executable, str(tmp_path / "verify.py"), *words, "--genesis", genesis],
+            [sys.executable, str(built_verifier()), *words, "--genesis", genesis],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert found.returncode == 0, found.stdout + found.stderr

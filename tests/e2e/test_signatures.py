@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.attacks import built_verifier
 from support.installation import STRATEGIES, Installation, first_bars, secret_file, until
 
 from inalpha.audit.event import read_event
@@ -127,7 +128,7 @@ def test_daemon_hands_its_heads_to_two_witnesses(home: Installation, tmp_path: P
         home.stop()
         file = tmp_path / "export.zip"
         home("audit", "export", str(file))
-        script = Path(readers.__file__).parents[1] / "audit" / "standalone" / "verify.py"
+        script = built_verifier()
         alone = [sys.executable, str(script), str(file), "--genesis", genesis, "--policy", str(policy)]
         assert subprocess.run(alone, check=False, capture_output=True).returncode == 0
     finally:

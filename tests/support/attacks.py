@@ -19,14 +19,21 @@ from inalpha.audit.checkpoint import Checkpoint, parse_note
 from inalpha.audit.export import export_ledger
 from inalpha.audit.notes import Signer
 from inalpha.ledger.readers import open_reader
+from inalpha.verifier.build import build
 
-SCRIPT = Path(__file__).parents[2] / "inalpha" / "audit" / "standalone" / "verify.py"
+
+@cache
+def built_verifier() -> Path:
+    """verify.py in a folder of its own, as an auditor takes it from a release."""
+    path = Path(tempfile.mkdtemp()) / "verify.py"
+    path.write_bytes(build())
+    return path
 
 
 @cache
 def load_verifier() -> ModuleType:
     """verify.py as a module, loaded from its file as an auditor's copy would be."""
-    spec = importlib.util.spec_from_file_location("standalone_verify", SCRIPT)
+    spec = importlib.util.spec_from_file_location("standalone_verify", built_verifier())
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -14,11 +14,11 @@ from inalpha.audit.canonical import digest
 from inalpha.audit.event import ZERO_HASH, Event, read_event, sign_event
 from inalpha.audit.notes import Signer, SigningKey
 from inalpha.audit.report import CHECKS, Report
-from inalpha.audit.verify import verify
 from inalpha.execution import gates, lines, plans
 from inalpha.ledger.txn import Txn
 from inalpha.model.ownership import owner_account_id
 from support.attacks import load_verifier
+from support.guard import by_guard
 from support.ledger_story import ACCOUNT, MINUTE_US, Story
 
 Events = list[Event]
@@ -180,15 +180,12 @@ def in_memory(entries: Sequence[bytes]) -> sqlite3.Connection:
 
 
 def by_inalpha(entries: Sequence[bytes]) -> Report:
-    conn = in_memory(entries)
-    try:
-        return verify(conn)
-    finally:
-        conn.close()
+    """What the writer's own forms, gates and fold say."""
+    return by_guard(entries)
 
 
 def verdicts(entries: Sequence[bytes]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """(lowest bad seq, its check) of inalpha and of the standalone verifier; None where all holds."""
+    """(lowest bad seq, its check) of the writer's guard and of the verifier; None where all holds."""
     ours = {name: failure.seq for name, failure in by_inalpha(entries).failures.items()}
     theirs = {name: seq for name, (seq, _) in by_standalone(entries).items()}
     return _first(ours), _first(theirs)

@@ -1,8 +1,8 @@
 """The one fold: each line changes the projections through one function per kind.
 
-The writer calls it for the line that it commits, the verifier for the lines that it reads into a scratch
-database. It raises Violation for a line that the record must not hold, so what the verifier would name
-afterwards cannot be written in the first place.
+The writer calls it for the line that it commits. It raises Violation for a line that the record must not hold,
+so what the verifier, which shares nothing with it, would name afterwards cannot be written in the first place.
+A start, an export and C11 fold into a scratch database.
 """
 
 from __future__ import annotations

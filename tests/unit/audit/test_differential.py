@@ -1,4 +1,4 @@
-"""Two verifiers, one verdict: a member of a line changed by a thief with every key, told by both at the same line.
+"""The verifier and what guards the writer, one verdict: a member of a line changed by a thief with every key.
 
 Also where a change is allowed: then both accept it.
 """

@@ -15,10 +15,11 @@ import pytest
 from support.attacks import Export, load_verifier, members_of, pack
 from support.ledger_story import Story, whole_story
 
-from inalpha.audit.export import export_ledger, verifier_source
+from inalpha.audit.export import export_ledger
 from inalpha.audit.prove import prove_fill
 from inalpha.audit.schema import gate_subjects, proposal_subjects, specification
 from inalpha.ledger.readers import open_reader
+from inalpha.verifier.build import build
 
 SEED = 20260
 
@@ -64,7 +65,7 @@ def test_standalone_verifier_runs_alone(exported: Export, tmp_path: Path) -> Non
     found = json.loads(run.stdout)
     assert found["size"] == 34
     assert found["unanchored_since"] == 8
-    assert b"inalpha" not in b"".join(line for line in verifier_source().splitlines() if b"import " in line)
+    assert b"inalpha" not in b"".join(line for line in build().splitlines() if b"import " in line)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_kept_checkpoint_anchors_and_a_longer_one_refuses(exported: Export) -> N
 def test_any_flipped_byte_of_the_file_is_refused(exported: Export) -> None:
     chooser = random.Random(SEED)
     print(f"seed {SEED}")  # noqa: T201
-    own = exported.data.index(verifier_source())
+    own = exported.data.index(build())
     for _ in range(120):
         at = chooser.randrange(own)
         data = bytearray(exported.data)

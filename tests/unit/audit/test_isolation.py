@@ -1,4 +1,4 @@
-"""I22: a runner held by less than all layers stands on record only under a waiver in force, for both verifiers."""
+"""I22: a runner held by less than all layers stands on record only under a waiver in force, for verifier and fold."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -476,6 +477,14 @@ def test_forger_can_sign_an_honest_ledger(honest: Events, forger: Forger) -> Non
 def test_resigned_mutant_is_named(honest: Events, forger: Forger, name: str) -> None:
     check, mutate = MUTANTS[name]
     judge(check, forger.sign(next(iter(mutate(honest)))))
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_both_doors_give_one_verdict(honest: Events, forger: Forger, name: str) -> None:
+    entries = forger.sign(next(iter(MUTANTS[name][1](honest))))
+    with closing(in_memory(entries)) as conn:
+        failures = verify(conn).failures
+    assert {check: (bad.seq, bad.reason) for check, bad in failures.items()} == by_standalone(entries)
 
 
 @pytest.mark.campaign

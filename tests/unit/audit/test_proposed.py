@@ -1,4 +1,4 @@
-"""Plans from outside a strategy, as both verifiers see them: whose they are, and that only a person approves one."""
+"""Plans from outside a strategy, as verifier and fold see them: whose they are, and that only a person approves one."""
 
 from __future__ import annotations
 

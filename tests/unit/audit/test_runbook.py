@@ -1,4 +1,4 @@
-"""I8: both verifiers keep a run's book as the kernel does, fill by fill, to the last 1e-8."""
+"""I8: verifier and fold keep a run's book as the kernel does, fill by fill, to the last 1e-8."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inalpha.audit.notes import SigningKey
-from inalpha.audit.signatures import InlineVerifier, ProcessVerifier
+from inalpha.verifier.signatures import InlineVerifier, ProcessVerifier
 
 
 @pytest.mark.parametrize("make", [InlineVerifier, ProcessVerifier])

@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 from support.ledger_story import Story, whole_story
 
+from inalpha.audit import refold
+from inalpha.audit.event import Event
+from inalpha.audit.fold.apply import apply
+from inalpha.audit.fold.base import Violation
 from inalpha.audit.head import SLOT
 from inalpha.audit.merkle import leaf_hash
 from inalpha.audit.report import Report
@@ -240,6 +244,29 @@ def test_writing_meanwhile_raises_no_alarm(tmp_path: Path) -> None:
         report = verify(story.home, story.genesis, progress=grow)
         assert report.reason is None
     story.close()
+
+
+def test_a_line_that_the_writers_fold_alone_refuses_is_told(
+    honest: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(conn: sqlite3.Connection, event: Event, nonces: list[str]) -> None:
+        if event.seq == 20:
+            raise Violation("I1", "too strict")
+        apply(conn, event, nonces)
+
+    monkeypatch.setattr(refold, "apply", strict)
+    report = verify(honest.home)
+    assert {name: failure.seq for name, failure in report.failures.items()} == {"C11": 20}
+    assert "too strict" in str(report.reason)
+
+
+def test_a_fold_that_takes_everything_blinds_no_check(honest: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verifier's verdict is its own: with the fold taken out, only the tables go unproven."""
+    monkeypatch.setattr(refold, "apply", lambda *_: None)
+    conn, ledger = bare("ledger_machine.json")
+    report = verify(conn, ledger["genesis_sha256"], kept=ledger["checkpoint"].encode())
+    assert {name: failure.seq for name, failure in report.failures.items()} == {"I8": 18}
+    assert list(verify(honest.home).failures) == ["C11"]
 
 
 def test_re_execution_is_asked_and_believed(honest: Story) -> None:

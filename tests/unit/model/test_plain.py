@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from support.attacks import load_verifier
 
-from inalpha.audit.standalone import verify
 from inalpha.model.plain import cell, escaped_json, json_text, lines_of, markdown, plain, quoted
 
 HOSTILE = [
@@ -91,10 +91,10 @@ def test_only_what_ends_a_line_for_python_ends_one_of_a_source() -> None:
 # -- the one printer ---------------------------------------------------------------------------------
 
 ROOT = Path(__file__).parents[3]
-# They print by themselves: the command line's printer, the auditor's file that imports nothing, the gate's evidence as
+# They print by themselves: the command line's printer, the gate's evidence as
 # JSON to the daemon, the daemon's log as JSON, a runner that says into its pipe why it could not lock itself down.
 PRINTERS = {
-    "inalpha/cli/output.py", "inalpha/audit/standalone/verify.py", "inalpha/research/gate.py",
+    "inalpha/cli/output.py", "inalpha/research/gate.py",
     "inalpha/daemon/logs.py", "runners/child.py",
 }  # fmt: skip
 # Strategies, which print from inside the sandbox into a pipe.
@@ -142,8 +142,9 @@ def test_the_auditors_file_tells_nothing_raw_either(
     odd = tmp_path / "odd\x1b[2J\u202e.zip"
     for words in ([str(odd)], [str(tmp_path)], [str(tmp_path), "--policy", str(odd)]):
         with pytest.raises(SystemExit):
-            verify.main([*words, "--genesis", "0" * 64])
+            load_verifier().main([*words, "--genesis", "0" * 64])
     odd.write_bytes(b"no archive")
+    verify = load_verifier()
     assert verify.main([str(odd), "--genesis", "0" * 64]) == verify.BROKEN
     verify.show({"checks": [], "reason": f"C1 at line 0: {HOSTILE[0]}"})
     told = capsys.readouterr()

@@ -1,6 +1,6 @@
 """Ed25519 verification of many lines in a process of its own, so that the other core checks the rest.
 
-`python -m inalpha.audit.signatures` reads frames from stdin until it ends and answers with the seqs whose
+`python -m inalpha.verifier.signatures` reads frames from stdin until it ends and answers with the seqs whose
 signature does not hold. One signature at a time: batch verification would accept other signatures.
 """
 
@@ -15,7 +15,7 @@ from typing import IO
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
-from inalpha.audit.notes import verify_ed25519
+from inalpha.verifier.notes import holds
 
 # Below this many lines the second process costs more than it saves.
 WORTHWHILE = 3000
@@ -43,7 +43,7 @@ class InlineVerifier:
         self._bad: list[int] = []
 
     def add(self, seq: int, public: bytes, text: bytes, signature: bytes) -> None:
-        if not verify_ed25519(public, text, signature):
+        if not holds(public, text, signature):
             self._bad.append(seq)
 
     def finish(self) -> list[int]:
@@ -59,7 +59,7 @@ class ProcessVerifier:
 
     def __init__(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-I", "-m", "inalpha.audit.signatures"],
+            [sys.executable, "-I", "-m", "inalpha.verifier.signatures"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -1,1 +1,0 @@
-"""The parts of the verifier; inalpha.audit.verify leads them over the lines."""
