@@ -23,7 +23,7 @@ def test_a_hidden_tail_stands_beside_its_mark(columns: int) -> None:
 
 def test_usual_source_is_printed_as_it_is() -> None:
     assert "\n".join(whole.source(PLAIN, whole._UNWRAPPED)) + "\n" == PLAIN
-    assert list(whole.source("a\x0cb\u202e\n\tc\n", 80)) == [r"   1 a\x0cb\x202e", "   2     c"]
+    assert list(whole.source("a\x0cb\u202e\n\tc\n", 80)) == [r"   1 a\x0cb\u202e", "   2     c"]
     assert list(whole.warning(PLAIN)) == []
 
 
