@@ -10,19 +10,37 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from inalpha.model.hidden import MANY_LINES, gaps, is_blank_line, source_lines
+from inalpha.model.plain import escape, unseen
 
 FAR = 200
 Piece = tuple[str, bool]  # text, and whether it is a mark of ours in the place of blanks
 
 
 def marked(text: str) -> list[Piece]:
-    """The text with a mark in the place of each run of blanks that would hide what follows it."""
+    """The text with a mark in the place of each run of blanks that would hide what follows it, and of each letter
+    that no screen shows."""
     found: list[Piece] = []
     at = 0
     for gap in gaps(text):
-        found += [(text[at : gap.start], False), (f" ┆ {gap.columns} blanks ┆ ", True)]
+        found += [*_spelled(text[at : gap.start]), (f" ┆ {gap.columns} blanks ┆ ", True)]
         at = gap.end
-    return [piece for piece in (*found, (text[at:], False)) if piece[0]]
+    return [piece for piece in (*found, *_spelled(text[at:])) if piece[0]]
+
+
+def _spelled(text: str) -> Iterator[Piece]:
+    at = 0
+    for place, letter in _unseen(text):
+        yield text[at:place], False
+        yield escape(letter), True
+        at = place + 1
+    yield text[at:], False
+
+
+def _unseen(text: str) -> list[tuple[int, str]]:
+    """Tabs and the ends of lines are layout: they are shown, and nobody is warned of them."""
+    return (
+        [] if text.isascii() and text.isprintable() else [it for it in unseen(text) if it[1] not in "\t\r\n"]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +68,7 @@ def hidden_words(source: str) -> str:
     """What a reader of this file is warned of: `1 line hides text behind blanks, 2 long lines`."""
     lines = source_lines(source)
     behind = sum(1 for line in lines if any(gaps(line)))
+    without_ink = sum(1 for line in lines if _unseen(line))
     far = sum(1 for line in lines if len(line.expandtabs()) > FAR)
     below = sum(
         1 for is_blank, group in groupby(lines, is_blank_line) if is_blank and len(list(group)) >= MANY_LINES
@@ -58,6 +77,7 @@ def hidden_words(source: str) -> str:
         f"{count} {one if count == 1 else many}"
         for count, one, many in (
             (behind, "line hides text behind blanks", "lines hide text behind blanks"),
+            (without_ink, "line with letters that cannot be seen", "lines with letters that cannot be seen"),
             (far, "long line", "long lines"),
             (below, "gap of blank lines", "gaps of blank lines"),
         )

@@ -14,8 +14,13 @@ MANY_INDENT = 80  # in front of a line less is usual: arguments are aligned belo
 MANY_LINES = 10  # a gap that reads as the end of the file
 TAB = 8
 
-# Letters without ink that str.isspace() does not know: Hangul fillers, the empty braille cell, joiners, selectors.
-_INKLESS = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+# Letters without ink that str.isspace() does not know: fillers, the empty braille cell, joiners, selectors, a note
+# without a head. Python takes most of them inside of names.
+_INKLESS = (
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U00013441\U00013442"
+    "\U00016fe4\U0001d159\U000e0100-\U000e01ef"
+)
+INKLESS = re.compile(f"[{_INKLESS}]")
 _GAP = re.compile(rf"[\s{_INKLESS}]+")
 # What Python's tokenizer takes for the end of a line. A form feed or U+2028 ends none, whatever an editor shows.
 _LINE_END = re.compile(r"\r\n|\r|\n")

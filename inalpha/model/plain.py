@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterator
+
+from inalpha.model.hidden import INKLESS
 
 MAX_COMBINING = 2
-# Letters by their category that show as nothing or as a blank: fillers, the empty braille cell.
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LINE_ENDS = re.compile(r"\r\n|\n|\r")
@@ -29,25 +30,34 @@ _LOOSE = re.compile(
 
 
 def plain(text: object) -> str:
-    """On one line, unable to move the cursor, reorder, hide or stack up; runs of combining marks are capped."""
+    """On one line, unable to move the cursor, reorder, hide or stack up; what differs is never shown alike."""
     text = str(text)
     if text.isascii() and text.isprintable():
         return text
-    out: list[str] = []
-    combining = 0
-    for letter in text:
-        category = unicodedata.category(letter)
-        if category in ("Mn", "Me"):
-            combining += 1
-            if combining <= MAX_COMBINING and out:
-                out.append(letter)
-            continue
-        combining = 0
-        if category in _HIDDEN or letter in _BLANK:
-            out.append(_NAMED.get(letter) or _escape(letter))
+    out, at = [], 0
+    for place, letter in unseen(text):
+        out += [text[at:place], _NAMED.get(letter) or escape(letter)]
+        at = place + 1
+    return "".join([*out, text[at:]])
+
+
+def unseen(text: str) -> Iterator[tuple[int, str]]:
+    """The letters that a screen shows as nothing or not as they are: without ink, controls, and combining marks that
+    have no letter to stand on, repeat one or stand on too many. Each with its place."""
+    marks: set[str] | None = None  # on the letter before; None where there is none
+    for place, letter in enumerate(text):
+        if letter.isascii():
+            is_shown = letter.isprintable()
+            marks = set() if is_shown else None
+        elif INKLESS.match(letter) or (category := unicodedata.category(letter)) in _HIDDEN:
+            is_shown, marks = False, None
+        elif category in ("Mn", "Me"):
+            is_shown = marks is not None and letter not in marks and len(marks) < MAX_COMBINING
+            marks = {*marks, letter} if is_shown and marks is not None else None
         else:
-            out.append(letter)
-    return "".join(out)
+            is_shown, marks = True, set()
+        if not is_shown:
+            yield place, letter
 
 
 def lines_of(text: str) -> list[str]:
@@ -96,7 +106,8 @@ def escaped_json(text: str) -> str:
     return _LOOSE.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
-def _escape(letter: str) -> str:
+def escape(letter: str) -> str:
+    """The letter by its number, as Python writes it."""
     code = ord(letter)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import io
 import re
+import string
 import tokenize
 import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
 from inalpha.model.hidden import MANY_LINES, gaps, is_blank_line, source_lines
+from inalpha.model.plain import unseen
 
 FAR = 200
 SHOWN = 100
 Found = tuple[int, int, str, str, str]  # line, column, code, message, fix
-
-_INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cn", "Zl", "Zp"})
 
 
 def encoding_defect(source: bytes) -> str:
@@ -62,19 +62,13 @@ def _shown(text: str) -> str:
 
 
 def _invisible(number: int, line: str) -> Iterator[Found]:
-    found = dict.fromkeys(
-        letter for letter in line if letter != "\t" and unicodedata.category(letter) in _INVISIBLE
-    )
+    if line.isascii() and line.replace("\t", "").isprintable():
+        return
+    found = [(place, letter) for place, letter in unseen(line) if letter != "\t"]
     if found:
-        names = ", ".join(_named(letter) for letter in list(found)[:3])
-        text = f"{names} cannot be seen, and may show the line in another order"
-        yield (
-            number,
-            line.index(next(iter(found))) + 1,
-            "INVISIBLE",
-            text,
-            "Remove it, or write it as an escape.",
-        )
+        names = ", ".join(_named(letter) for letter in list(dict.fromkeys(letter for _, letter in found))[:3])
+        text = f"{names} cannot be seen, and may show the line in another order or a name as another"
+        yield number, found[0][0] + 1, "INVISIBLE", text, "Remove it, or write it as an escape."
 
 
 def _named(letter: str) -> str:
@@ -93,19 +87,70 @@ def _far_below(lines: list[str]) -> Iterator[Found]:
 
 def _tokens(source: str) -> Iterator[Found]:
     """By token, since the syntax tree has names as Python normalises them."""
-    try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(source, newline=None).readline))
-    except (tokenize.TokenError, SyntaxError, ValueError):
-        return
     chained: set[int] = set()
-    for token in tokens:
-        line, column = token.start
-        if token.type == tokenize.OP and token.string == ";" and line not in chained:
-            chained.add(line)
-            yield line, column + 1, "CHAINED", "more than one statement on this line", "One line for each."
-        elif token.type == tokenize.NAME and not token.string.isascii():
-            other = next(letter for letter in token.string if not letter.isascii())
-            reads = unicodedata.normalize("NFKC", token.string)
-            same = f"; Python reads it as {reads}" if reads != token.string else ""
-            text = f"the name {token.string} holds {_named(other)}, which may look like another letter{same}"
-            yield line, column + 1, "FOREIGN_LETTER", text, "Use ASCII letters in names."
+    words: list[
+        tokenize.TokenInfo
+    ] = []  # tokens without a gap between them: one name for Python, not for its module
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source, newline=None).readline):
+            line, column = token.start
+            if words and token.start != words[-1].end:
+                yield from _foreign(words)
+                words = []
+            if token.type == tokenize.OP and token.string == ";" and line not in chained:
+                chained.add(line)
+                yield (
+                    line,
+                    column + 1,
+                    "CHAINED",
+                    "more than one statement on this line",
+                    "One line for each.",
+                )
+            if token.type == tokenize.STRING:
+                yield from _in_fields(token)
+            elif token.type not in _WORDS and (token.type in _NAMES or not token.string.isascii()):
+                words.append(token)
+                continue
+            yield from _foreign(words)
+            words = []
+    except (tokenize.TokenError, SyntaxError, ValueError):
+        for number, text in enumerate(source_lines(source), 1):
+            if not text.isascii():
+                yield from _told(number, 0, text.strip())
+
+
+_NAMES = (tokenize.NAME, tokenize.NUMBER, tokenize.ERRORTOKEN)
+# Tokens that hold words for people; f-strings have tokens of their own from Python 3.12 on.
+_WORDS = frozenset(
+    getattr(tokenize, name)
+    for name in ("COMMENT", "STRING", "FSTRING_START", "FSTRING_MIDDLE", "FSTRING_END")
+    if hasattr(tokenize, name)
+)
+
+
+def _foreign(words: list[tokenize.TokenInfo]) -> Iterator[Found]:
+    word = "".join(token.string for token in words)
+    if not word.isascii():
+        yield from _told(*words[0].start, word)
+
+
+def _in_fields(token: tokenize.TokenInfo) -> Iterator[Found]:
+    """Names in the braces of an f-string, which is one token up to Python 3.11."""
+    prefix = re.match("[A-Za-z]*", token.string)
+    if token.string.isascii() or prefix is None or "f" not in prefix[0].lower():
+        return
+    try:
+        parts = list(string.Formatter().parse(token.string))
+        fields = "".join(f"{field or ''}{spec or ''}" for _, field, spec, _ in parts)
+    except ValueError:
+        fields = token.string
+    if not fields.isascii():
+        yield from _told(*token.start, fields)
+
+
+def _told(line: int, column: int, name: str) -> Iterator[Found]:
+    other = next(letter for letter in name if not letter.isascii())
+    reads = unicodedata.normalize("NFKC", name)
+    same = f"; Python reads it as {reads}" if reads != name else ""
+    text = f"the name {name} holds {_named(other)}, which may look like another letter{same}"
+    yield line, column + 1, "FOREIGN_LETTER", text, "Use ASCII letters in names."

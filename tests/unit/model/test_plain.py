@@ -67,6 +67,29 @@ def test_plain_text_is_one_line_that_steers_nothing(words: str) -> None:
     assert plain(shown) == shown
 
 
+INK = "a\u0301\u0302\u0308\ufe0f\u034f\u17b4\u3164\U000e0100\u20dd\\ "
+
+
+@given(st.text(INK, max_size=8), st.text(INK, max_size=8))
+def test_no_two_words_are_shown_alike_by_what_has_no_ink(one: str, other: str) -> None:
+    """Each letter without ink, each repeated mark and each mark beyond the cap is there to be read."""
+    assert plain(plain(one)) == plain(one)
+    if "\\" not in one + other and one != other:
+        assert plain(one) != plain(other)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("lots\ufe0f", "lots\\ufe0f"), ("q\u0301\u0301", "q\u0301\\u0301"), ("\u0301a", "\\u0301a"),
+        ("q\u0301\u0302\u0303\u0304", "q\u0301\u0302\\u0303\\u0304"), ("a\U000e0100", "a\\U000e0100"),
+        ("é e\u0301 ü", "é e\u0301 ü"), ("a\n\u0301", "a\\n\\u0301"),
+    ],
+)  # fmt: skip
+def test_marks_are_escaped_and_none_is_dropped(words: str, shown: str) -> None:
+    assert plain(words) == shown
+
+
 def test_json_is_exact_and_ascii() -> None:
     body = {"a": "".join(HOSTILE) + "\x7f\x80\x9b\x9f\u2066\U000e0041é"}
     made = json_text(body)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import tokenize
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from inalpha.client.wholetext import hidden_words, marked
 from inalpha.model.hidden import gaps, source_lines
+from inalpha.model.plain import plain
 from inalpha.strategy.lint import Finding, lint
 from inalpha.strategy.loader import StrategyLoadError, load_strategy
 
@@ -73,3 +77,113 @@ def test_bytes_that_are_no_utf8_are_refused(source: bytes) -> None:
     assert lint(source)[0].code == "ENCODING"
     with pytest.raises(StrategyLoadError):
         load_strategy(source)
+
+
+# Each reads as one lot on a screen that draws no mark twice, and buys forty.
+FORTY = {
+    "a selector in the name": ("lots\ufe0f", "lots"),
+    "a joiner in the name": ("lo\u034fts", "lots"),
+    "a vowel without ink": ("lots\u17b4", "lots"),
+    "a filler": ("lots\u3164", "lots"),
+    "a selector beyond the first plane": ("lots\U000e0100", "lots"),
+    "a khitan filler": ("lots\U00016fe4", "lots"),
+    "a mark twice": ("q\u0301\u0301", "q\u0301"),
+    "a mark three times": ("q\u0301\u0301\u0301", "q\u0301\u0301"),
+    "a third mark": ("q\u0301\u0302\u0303", "q\u0301\u0302"),
+    "another script": ("l\u043ets", "lots"),
+    "marks in another order": ("q\u0308\u0301", "q\u0301\u0308"),
+}
+TWO_LOOKS = {
+    "a ligature": ("\ufb01ll", "fill"),
+    "wide digits": ("lots\uff11", "lots1"),
+    "a long s": ("lot\u017f", "lots"),
+}
+
+
+def body_of(name: str, other: str) -> str:
+    return f"        {name} = 40\n        {other} = 1\n        self.buy({name})\n"
+
+
+def bought(body: str) -> list[int]:
+    class Stub:
+        def buy(self, lots: int) -> None:
+            found.append(lots)
+
+    found: list[int] = []
+    space: dict[str, Any] = {}
+    exec(compile("class Mine:\n    def on_bar(self):\n" + body, "s", "exec"), space)
+    space["Mine"].on_bar(Stub())
+    return found
+
+
+def later_tokens(readline: Any) -> Iterator[tokenize.TokenInfo]:
+    """As Python 3.12 and later make them: a whole identifier is one NAME."""
+    held: tokenize.TokenInfo | None = None
+    for token in OLDER_TOKENS(readline):
+        joins = held is not None and held.end == token.start and (held.string + token.string).isidentifier()
+        if held is not None and joins and token.type in (tokenize.NAME, tokenize.ERRORTOKEN):
+            held = held._replace(string=held.string + token.string, end=token.end)
+            continue
+        if held is not None:
+            yield held
+        held = token
+    if held is not None:
+        yield held
+
+
+OLDER_TOKENS = tokenize.generate_tokens
+
+
+@pytest.mark.parametrize("is_later", [False, True], ids=["tokens-3.11", "tokens-3.12"])
+@pytest.mark.parametrize("attack", FORTY)
+def test_two_names_that_look_alike_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, attack: str, is_later: bool
+) -> None:
+    if is_later:
+        monkeypatch.setattr(tokenize, "generate_tokens", later_tokens)
+    name, other = FORTY[attack]
+    body = body_of(name, other)
+    assert bought(body) == [40] or attack == "marks in another order"
+    found = hidden(body)
+    assert {f.line for f in found if f.code == "FOREIGN_LETTER"} >= {6, 8}
+    if attack not in ("another script", "marks in another order"):
+        assert {f.line for f in found if f.code == "INVISIBLE"} >= {6, 8}
+        assert plain(name) != plain(other) and "\\" in plain(name)
+        assert any(is_mark and text.startswith("\\") for text, is_mark in marked(name))
+        assert "cannot be seen" in hidden_words(body)
+    assert "".join(text if is_mark else plain(text) for text, is_mark in marked(name)) == plain(name)
+
+
+@pytest.mark.parametrize("attack", TWO_LOOKS)
+def test_two_looks_of_one_name_are_told(attack: str) -> None:
+    name, other = TWO_LOOKS[attack]
+    assert bought(body_of(name, other)) == [1]  # one variable, though it reads as two
+    assert [f.line for f in hidden(body_of(name, other)) if f.code == "FOREIGN_LETTER"] == [6, 8]
+    assert f"Python reads it as {other}" in hidden(body_of(name, other))[0].message
+
+
+def test_names_in_the_braces_of_a_string_are_names() -> None:
+    body = "        f'{(l\u043ets := 40)}'\n        lots = 1\n        f'{self.buy(l\u043ets)}'\n"
+    assert bought(body) == [40]
+    assert [f.line for f in hidden(body) if f.code == "FOREIGN_LETTER"] == [6, 8]
+    assert hidden("        self.n = f'größer {self.n} {{é}}'\n") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("        self.n = '\u2066a\u2069'\n", "INVISIBLE"),
+        ("        self.n = 1  # \u2067a\u2069\n", "INVISIBLE"),
+        ("        self.n = 1\x0c+ 39\n", "INVISIBLE"),
+        ("        self.n = getattr(self, 'n\ufe0f')\n", "INVISIBLE"),
+        ("        self.n = getattr(self, 'n\u0301\u0301')\n", "INVISIBLE"),
+    ],
+)
+def test_isolates_feeds_and_marks_in_strings_are_named(body: str, code: str) -> None:
+    assert {f.line for f in hidden(body) if f.code == code} == {6}
+
+
+@pytest.mark.parametrize("number", ["\u0661", "1\uff10", "1\u0301", "\U0001d7cf", "1\ufe0f"])
+def test_a_number_in_other_digits_is_no_number(number: str) -> None:
+    found = lint(HEAD + f"        self.n = {number}\n")
+    assert [finding.level for finding in found if finding.line == 6] == ["error"]
