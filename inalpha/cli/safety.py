@@ -159,6 +159,8 @@ def show(ctx: click.Context, account: str | None, home_override: str | None, as_
             if row["account"] in rules
         ]
     items = [_rules_item(*each) for each in found]
+    for (row, in_force, _), item in zip(found, items, strict=True):
+        item["file"] = _of_file(home, row["owner"], in_force)
     if as_json:
         emit_json({**items[0], "accounts": items})
         return
@@ -173,7 +175,23 @@ def show(ctx: click.Context, account: str | None, home_override: str | None, as_
         say("", "room now")
         columns = ("control", "scope", "measured", "limit", "left", "unit", "setting")
         table([[getattr(one, name) for name in columns] for one in room], columns)
-        say(f"zone {in_force.zone}  sha256 {in_force.sha256}")
+        say(f"zone {in_force.zone}  sha256 {in_force.sha256}", *item["file"])
+
+
+def _of_file(home: Home, owner: str, in_force: Rules) -> list[str]:
+    """What risk.toml says otherwise than the rules in force, line by line, and what becomes of that."""
+    try:
+        written = load_rules(home.risk, owner.partition(":")[2])
+    except InalphaError as error:
+        return [
+            f"risk.toml cannot be used, so the rules above stay and no run starts: {error.message} {error.fix}"
+        ]
+    changes = list(changed_settings(in_force, written))
+    if not changes:
+        return []
+    waits = loosens(written, in_force)
+    what = f"loosens {waits}, so all of it waits for: inalpha risk apply" if waits else "binds within seconds"
+    return [f"risk.toml {what}", *changes]
 
 
 def _rules_in_force(home: Home, reader: sqlite3.Connection, account: str) -> Rules | None:

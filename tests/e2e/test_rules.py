@@ -70,3 +70,19 @@ def test_risk_show_tells_the_room_under_each_limit(installation: Installation, t
     text = home("risk", "show")
     assert "max_position.symbol_pct" in text and "room now" in text
     assert set(shown["controls"]) >= {"allow_list", "instrument", "market_hours", "MarketHours"}
+
+
+def test_risk_show_says_what_the_file_says_otherwise(tmp_path: Path) -> None:
+    home = Installation(tmp_path / "home")
+    home.init()
+    file = home.home / "risk.toml"
+    whole = file.read_text()
+    assert home.json("risk", "show")["file"] == []
+    file.write_text(whole.replace("equity_pct = 10", "equity_pct = 20"))
+    told = home("risk", "show")
+    assert "loosens controls.max_order.equity_pct, so all of it waits for: inalpha risk apply" in told
+    assert "controls.max_order.equity_pct: 10 in force, 20 in the file" in told
+    file.write_text(whole.replace("equity_pct = 10", "equity_pct = 5"))
+    assert home.json("risk", "show")["file"][0] == "risk.toml binds within seconds"
+    file.write_text(whole + "\n[controls.max_ordr]\n")
+    assert "cannot be used" in home("risk", "show") and "Did you mean max_order?" in home("risk", "show")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inalpha.model.timeframe import DAY_NS, TIMEFRAMES_NS
-from tui.book import Book, RunView
+from tui.book import DECISIONS, Book, RunView
 from tui.commands import SCREENS, SHORT, TITLES, key_text, offered
 from tui.line import Line
 from tui.session import Session
@@ -134,7 +134,10 @@ def tab_line(store: Store, width: int, active: str, unread: int, filtered: str =
         count = counts.get(name, 0)
         title = (TITLES if wide else SHORT)[place]
         calls = name in ("plans", "decisions") and count > 0
-        text = f"{place + 1} {title}" + (f"({count})" if calls else f" {count}" if count and wide else "")
+        told = (
+            f"{count}+" if name == "decisions" and count >= DECISIONS else str(count)
+        )  # no more of them are read
+        text = f"{place + 1} {title}" + (f"({told})" if calls else f" {told}" if count and wide else "")
         role = "tab" if name == active else "strong" if calls else "frame"
         line.add("  " if place and wide else " " if place else "").add(text, role)
     return line.end(f" /{plain(filtered, 30)} ", width, "warn") if filtered else line.fit(width)
