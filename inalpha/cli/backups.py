@@ -80,7 +80,7 @@ def restore(
 ) -> None:
     """Make the home from FILE: verified, signed by the owner, HALTED; the present home is set aside.
 
-    The backup's settings are shown and set aside; its looser risk rules wait for a signature.
+    The backup's settings and risk rules are shown and set aside; the rules in force by signature stay.
     """
     home = named_home(ctx, home_override)
     lock = take_lock(home.root) if home.exists else None

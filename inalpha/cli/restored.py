@@ -1,14 +1,16 @@
 """What a restore does with a backup's settings: whoever could write the file could write them too.
 
-The lines of a backup prove themselves; inalpha.toml and risk.toml are text. Settings are set aside and shown, and the
-home goes on with those that it had, or with the defaults. Risk rules bind as ever: tighter ones by themselves, looser
-ones when the owner signs them.
+The lines of a backup prove themselves; inalpha.toml and risk.toml are text. Both are set aside and shown. The home goes
+on with the settings that it had, or with the defaults, and with the risk rules that signed lines put in force: a
+stranger's tighter rule can do harm too, such as closing every position at its first gain.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from inalpha.ledger import readers
 from inalpha.model.errors import InalphaError
 from inalpha.model.home import Home
 from inalpha.model.plain import lines_of
-from inalpha.risk.rules import Rules, default_text, loosens, parse_rules, rules_from_canonical
+from inalpha.risk.rules import Rules, default_text, parse_rules, rules_from_canonical, text_in_force
 
 ASIDE = ".from-backup"
 
@@ -30,10 +32,7 @@ def settle_settings(old: Home, fresh: Home) -> list[dict[str, Any]]:
 
 def words_of(item: dict[str, Any]) -> Iterator[str]:
     """An item as lines for a person."""
-    if item["set_aside"]:
-        yield f"{item['file']} of the backup is set aside as {item['set_aside']}; installed: {item['installed']}"
-    else:
-        yield f"{item['file']} of the backup differs from the rules in force: {item['installed']}"
+    yield f"{item['file']} of the backup is set aside as {item['set_aside']}; installed: {item['installed']}"
     yield from (f"  {line}" for line in item["difference"])
 
 
@@ -47,50 +46,59 @@ def _settle_config(old: Home, fresh: Home) -> Iterator[dict[str, Any]]:
 
 
 def _settle_risk(old: Home, fresh: Home) -> Iterator[dict[str, Any]]:
-    """A file that no rules can be read from is set aside; any other waits or binds as its values say."""
-    offered = _text(fresh.risk)
-    present = _text(old.risk)
-    if offered is None:
-        _write(fresh.risk, default_text() if present is None else present)
-        return
+    """Only a file that says what is in force, or the very one of this home, is taken over."""
+    offered, present = _text(fresh.risk), _text(old.risk)
     reader = readers.open_reader(fresh.root)
     try:
         owners = [(row["owner"].partition(":")[2], row["account"]) for row in readers.accounts(reader)]
-        in_force = {handle: _in_force(fresh, reader, account) for handle, account in owners}
+        found = {handle: _in_force(fresh, reader, account) for handle, account in owners}
     finally:
         reader.close()
-    try:
-        wanted = {handle: parse_rules(offered, handle) for handle in in_force}
-    except InalphaError as error:
+    in_force = {handle: rules for handle, rules in found.items() if rules is not None}
+    if offered is not None and (offered == present or _says(offered, in_force)):
+        return
+    installed = text_in_force(in_force) if in_force else None
+    of_whom = "the rules in force"
+    if installed is None:
         installed, of_whom = (
             (default_text(), "the defaults") if present is None else (present, "this home's own")
         )
+    if offered is not None:
         item = _aside(fresh.risk, offered, installed, of_whom)
-        _write(fresh.risk, installed)
-        yield {**item, "difference": [f"{error.code}: {error.message}", *item["difference"]]}
-        return
-    for handle, rules in wanted.items():
-        before = in_force[handle]
-        if before is None or rules.sha256 == before.sha256:
-            continue
-        looser = loosens(rules, before)
-        what = (
-            "looser, so it waits: inalpha risk apply" if looser else "tighter, so it binds at the next start"
-        )
-        yield {
-            "file": "risk.toml",
-            "account": handle,
-            "set_aside": None,
-            "installed": what,
-            "loosens": looser,
-            "difference": list(changed_settings(before, rules)),
-        }
+        yield {**item, "difference": [*_told(offered, in_force), *item["difference"]]}
+    _write(fresh.risk, installed)
+
+
+def _says(text: str, in_force: dict[str, Rules]) -> bool:
+    """Whether this file holds the rules in force and nothing else: no others for an account that is yet to come."""
+    try:
+        wanted = {handle: parse_rules(text, handle) for handle in in_force}
+        others = parse_rules(text)
+        accounts = tomllib.loads(text).get("account", {}).keys()
+    except InalphaError:
+        return False
+    is_equal = all(not any(changed_settings(in_force[handle], rules)) for handle, rules in wanted.items())
+    is_known = any(not any(changed_settings(rules, others)) for rules in in_force.values())
+    return is_equal and is_known and accounts <= in_force.keys()
+
+
+def _told(text: str, in_force: dict[str, Rules]) -> Iterator[str]:
+    """What the file would have changed, per account, or why no rules can be read from it."""
+    for handle, rules in in_force.items():
+        try:
+            wanted = parse_rules(text, handle)
+        except InalphaError as error:
+            yield f"{error.code}: {error.message}"
+            return
+        yield from (f"{handle}: {line}" for line in changed_settings(rules, wanted))
 
 
 def _in_force(home: Home, reader: Any, account: str) -> Rules | None:
     row = readers.one(reader, "SELECT rules_sha256 FROM limits WHERE account = ?", account)
     text = readers.read_blob(home.root, row["rules_sha256"]) if row else None
-    return rules_from_canonical(text.decode()) if text is not None else None
+    if row is None or text is None or hashlib.sha256(text).hexdigest() != row["rules_sha256"]:
+        return None
+    return rules_from_canonical(text.decode())
 
 
 def changed_settings(before: Rules, after: Rules) -> Iterator[str]:

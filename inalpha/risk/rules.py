@@ -8,7 +8,7 @@ import json
 import re
 import textwrap
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -305,24 +305,64 @@ def load_rules(path: Path, account: str | None = None) -> Rules:
 
 def default_text(overrides: Mapping[str, Mapping[str, object]] | None = None) -> str:
     """risk.toml with every default written out; overrides: {control: {key: value}}."""
+    return _text_of(default_rules(), overrides or {})
+
+
+def text_in_force(in_force: Mapping[str, Rules]) -> str | None:
+    """A risk.toml from which each account reads the rules that it has in force; None when no one file says them all.
+
+    in_force: by the account's name in the file. One account's rules are the file's, what others have is a section.
+    """
+    for base in in_force.values():
+        lines = [_text_of(base, {})]
+        for name, rules in in_force.items():
+            if _meaning(rules) != _meaning(base):
+                lines += _sections(name, rules, base)
+        text = "\n".join(lines)
+        try:
+            if all(_meaning(parse_rules(text, name)) == _meaning(rules) for name, rules in in_force.items()):
+                return text
+        except ConfigError:
+            continue
+    return None
+
+
+def _meaning(rules: Rules) -> tuple[object, ...]:
+    return rules.controls, rules.zone, rules.two_person
+
+
+def _text_of(rules: Rules, overrides: Mapping[str, Mapping[str, object]]) -> str:
     lines = ["# Risk rules of this home. Tighter values bind on reload; looser ones need a signature:", ""]
     lines[0] += " inalpha risk apply."
-    lines += ["schema = 1", 'zone = "UTC"']
-    lines += ["two_person = false  # true: promotions and starts need a second operator's signature"]
+    lines += ["schema = 1", f"zone = {_toml(rules.zone)}", f"two_person = {_toml(rules.two_person)}"]
+    lines[-1] += "  # true: promotions and starts need a second operator's signature"
     for name in Controls.__struct_fields__:
-        section = getattr(Controls(), name)
+        section = getattr(rules.controls, name)
         about = " ".join((type(section).__doc__ or "").split())
         lines += ["", *textwrap.wrap(about, 100, initial_indent="# ", subsequent_indent="# ")]
         lines.append(f"[controls.{name}]")
         for field in type(section).__struct_fields__:
-            value = (overrides or {}).get(name, {}).get(field, getattr(section, field))
+            value = overrides.get(name, {}).get(field, getattr(section, field))
             lines.append(f"{field} = {_toml(value)}")
     return "\n".join(lines) + "\n"
+
+
+def _sections(account: str, rules: Rules, base: Rules) -> Iterator[str]:
+    yield f"[account.{_toml(account)}]"
+    if rules.two_person != base.two_person:
+        yield f"two_person = {_toml(rules.two_person)}"
+    for name in Controls.__struct_fields__:
+        own, theirs = getattr(rules.controls, name), getattr(base.controls, name)
+        if own != theirs:
+            yield f"[account.{_toml(account)}.controls.{name}]"
+            yield from (f"{key} = {_toml(getattr(own, key))}" for key in type(own).__struct_fields__)
 
 
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return "[" + ", ".join(f'"{item}"' for item in value) + "]"
-    return json.dumps(value) if isinstance(value, str) else str(value)
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, Decimal):
+        return str(_plain(value))
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)

@@ -76,7 +76,10 @@ def test_settings_of_a_tampered_backup_are_shown_and_bind_nobody(tmp_path: Path)
         "inalpha.toml of the backup is set aside as inalpha.toml.from-backup; installed: this home's own"
         in told
     )
-    assert "controls.max_order.equity_pct: 10 in force, 90 in the file" in told and "risk apply" in told
+    assert "controls.max_order.equity_pct: 10 in force, 90 in the file" in told
+    assert (
+        "risk.toml of the backup is set aside as risk.toml.from-backup; installed: the rules in force" in told
+    )
     assert (home.home / "inalpha.toml").read_text() == config
     assert "evil.invalid" in (home.home / "inalpha.toml.from-backup").read_text()
     in_force = home.json("risk", "show")
@@ -84,6 +87,7 @@ def test_settings_of_a_tampered_backup_are_shown_and_bind_nobody(tmp_path: Path)
     try:
         assert home.json("risk", "show") == in_force
         assert in_force["controls"]["max_order"]["equity_pct"] == "10"
+        (home.home / "risk.toml").write_text((home.home / "risk.toml.from-backup").read_text())
         found = inalpha(home.home, "risk", "apply")
         assert "controls.max_order.equity_pct: 10 in force, 90 in the file" in found.stderr
         assert home.json("risk", "show")["controls"]["max_order"]["equity_pct"] == "90"
@@ -95,10 +99,48 @@ def test_settings_of_a_tampered_backup_are_shown_and_bind_nobody(tmp_path: Path)
     items = fresh.json("restore", str(file), "--keys", str(home.home / "keys"))["settings"]
     assert [(item["file"], item["installed"]) for item in items] == [
         ("inalpha.toml", "the defaults"),
-        ("risk.toml", "the defaults"),
+        ("risk.toml", "the rules in force"),
     ]
     assert (fresh.home / "inalpha.toml").read_text() == DEFAULT_TEXT
     assert fresh.json("risk", "show") == in_force
+
+
+TIGHTER = {  # each binds without a signature, and one that closes a position at its first gain does harm
+    "take_profit_pct = 0\n": "take_profit_pct = 0.0001\n",
+    'zone = "UTC"': 'zone = "Pacific/Kiritimati"',
+    "equity_pct = 10\n": "equity_pct = 0.01\n",
+}
+
+
+def test_tighter_rules_of_a_tampered_backup_bind_nobody_either(tmp_path: Path) -> None:
+    home = Installation(tmp_path / "home")
+    home.init()
+    own = home.home / "risk.toml"
+    signed = own.read_text().replace("symbol_pct = 25", "symbol_pct = 30.5")
+    own.write_text(signed)
+    home.start()
+    home("risk", "apply")
+    home.stop()
+    in_force = home.json("risk", "show")
+    home("backup", str(tmp_path / "b.tar"))
+    assert home.json("restore", str(tmp_path / "b.tar"))["settings"] == []
+    own.write_text(signed + "\n# mine\n")
+    for before, after in TIGHTER.items():
+        assert before in signed
+        file = tampered(tmp_path / "b.tar", tmp_path / "evil.tar", risk=signed.replace(before, after))
+        (item,) = home.json("restore", str(file))["settings"]
+        assert (item["set_aside"], item["installed"]) == ("risk.toml.from-backup", "the rules in force")
+        assert any(after.strip() in line for line in item["difference"])
+        assert after in (home.home / "risk.toml.from-backup").read_text() and after not in own.read_text()
+    for hidden in ("\n[account.bob]\ntwo_person = true\n", "\n[account.bob.controls.drawdown]\npct = 1\n"):
+        file = tampered(tmp_path / "b.tar", tmp_path / "evil.tar", risk=signed + hidden)
+        (item,) = home.json("restore", str(file))["settings"]
+        assert "bob" in "".join(item["difference"]) and "bob" not in own.read_text()
+    home.start()
+    try:
+        assert home.json("risk", "show") == in_force and home.json("status")["halt"] == "HALTED"
+    finally:
+        home.stop()
 
 
 def test_the_daemon_makes_a_backup_when_the_last_one_is_a_day_old(tmp_path: Path) -> None:

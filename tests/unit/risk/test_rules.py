@@ -16,6 +16,7 @@ from inalpha.risk.rules import (
     load_rules,
     parse_rules,
     rules_from_canonical,
+    text_in_force,
 )
 
 BAD = [
@@ -129,3 +130,26 @@ def test_what_is_always_on_is_no_rule_to_start_on_and_needs_no_waiver() -> None:
     off = "\n".join(f"{name}.enabled = false" for name in names)
     rules = parse_rules(f"schema = 1\n[controls]\n{off}\n")
     assert rules.active == 0 and rules.disabled == names
+
+
+def test_rules_in_force_become_a_file_again() -> None:
+    text = """schema = 1
+zone = "Europe/Zurich"
+[controls.max_order]
+equity_pct = 7.5
+[controls.allow_list]
+symbols = ['a"b', "Zürich"]
+[controls.Cooldown]
+stop_for = ""
+unlock_at = "08:00"
+[account.bob]
+two_person = true
+[account.bob.controls.drawdown]
+pct = 5
+"""
+    in_force = {name: rules_from_canonical(parse_rules(text, name).canonical) for name in ("bob", "anna")}
+    made = text_in_force(in_force)
+    assert made is not None
+    assert {name: parse_rules(made, name) for name in in_force} == in_force
+    others = {"anna": default_rules(), "bob": parse_rules(text)}
+    assert text_in_force(others) is None  # two zones are two files
