@@ -19,6 +19,7 @@ from typing import Any
 from inalpha.verifier.checkpoints import Checkpoint, Policy, checkpoint_body
 from inalpha.verifier.checks import CHECKS, Malformed
 from inalpha.verifier.judge import Judge
+from inalpha.verifier.ledgertree import LedgerTree
 from inalpha.verifier.line import Line
 from inalpha.verifier.notes import Key, split_note
 from inalpha.verifier.signatures import InlineVerifier, ProcessVerifier, signature_verifier
@@ -112,6 +113,11 @@ def read_heads(path: Path) -> list[tuple[int, bytes]]:
     return sorted(found, reverse=True)
 
 
+def stored(entry: Any) -> bytes:
+    """A row's bytes; what is of another type is no line."""
+    return entry if type(entry) is bytes else b""
+
+
 class HomeJudge(Judge):
     """One pass over the rows of a ledger, then what lies beside them.
 
@@ -121,6 +127,7 @@ class HomeJudge(Judge):
     def __init__(self, reader: sqlite3.Connection, beside: Beside, asked: Asked, *, is_home: bool) -> None:
         super().__init__(asked.genesis.lower() if asked.genesis else "")
         self.reader, self.beside, self.asked, self.is_home = reader, beside, asked, is_home
+        self.tree = LedgerTree(self._entries)
         self.signatures: InlineVerifier | ProcessVerifier = InlineVerifier()
         self.cosigned_notes: list[bytes] = []
         self.unanchored_ts: int | None = None
@@ -156,9 +163,9 @@ class HomeJudge(Judge):
             if seq != self.tree.size:
                 self.fail("C3", self.tree.size, f"line {self.tree.size} is missing; the next is {seq}")
                 break
-            if type(entry) is not bytes or leaf != leaf_of(entry):
+            if leaf != leaf_of(stored(entry)):
                 self.fail("C5", seq, "the stored leaf is not the hash of the line's bytes")
-            self._entry(entry if type(entry) is bytes else b"")
+            self._entry(stored(entry))
             if progress is not None and self.tree.size % 256 == 0:
                 progress(self.tree.size, total)
         else:
@@ -176,6 +183,12 @@ class HomeJudge(Judge):
             if len(page) < PAGE:
                 return
             at = page[-1][0]
+
+    def _entries(self, start: int, end: int) -> list[bytes]:
+        found = self.reader.execute(
+            "SELECT entry FROM ev WHERE seq >= ? AND seq < ? ORDER BY seq", (start, end)
+        )
+        return [stored(entry) for (entry,) in found]
 
     def _genesis(self, leaf: str) -> None:
         if self.asked.genesis is None:

@@ -38,7 +38,8 @@ class Judge:
         self.genesis = genesis
         self.failures: dict[str, tuple[int, str]] = {}
         self.notes: dict[str, str] = {}
-        self.books, self.tree = Books(), Tree()
+        self.books = Books()
+        self.tree: Tree = Tree()
         self.last: Line | None = None
         self.prev = "0" * 64
         self.counting = True

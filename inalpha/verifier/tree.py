@@ -22,6 +22,13 @@ def largest_power_below(width: int) -> int:
     return 1 << (width - 1).bit_length() - 1
 
 
+def block_root(nodes: list[bytes]) -> bytes:
+    """The root over as many nodes as a power of two."""
+    while len(nodes) > 1:
+        nodes = [node_of(nodes[at], nodes[at + 1]) for at in range(0, len(nodes), 2)]
+    return nodes[0]
+
+
 class Tree:
     """All leaf hashes (32 bytes each) and the roots of every full block of 256 and of its powers."""
 
@@ -33,13 +40,7 @@ class Tree:
         return len(self.levels[0]) // 32
 
     def add(self, leaf: bytes) -> None:
-        self.levels[0] += leaf
-        level = 0
-        while len(self.levels[level]) % (32 * WIDTH) == 0:
-            if level + 1 == len(self.levels):
-                self.levels.append(bytearray())
-            self.levels[level + 1] += self._fold(level, len(self.levels[level]) // 32 - WIDTH, WIDTH)
-            level += 1
+        self._push(0, leaf)
 
     def root(self, size: int) -> bytes:
         return self._range(0, size) if size else EMPTY
@@ -47,12 +48,19 @@ class Tree:
     def tile(self, level: int, number: int) -> bytes:
         return bytes(self.levels[level][number * 32 * WIDTH : (number + 1) * 32 * WIDTH])
 
-    def _fold(self, level: int, start: int, count: int) -> bytes:
+    def _push(self, level: int, node: bytes) -> None:
+        """Add a node to its row, and above it the root of each block that this fills."""
+        if level == len(self.levels):
+            self.levels.append(bytearray())
         row = self.levels[level]
-        nodes = [bytes(row[at * 32 : at * 32 + 32]) for at in range(start, start + count)]
-        while len(nodes) > 1:
-            nodes = [node_of(nodes[at], nodes[at + 1]) for at in range(0, len(nodes), 2)]
-        return nodes[0]
+        row += node
+        count = len(row) // 32
+        if count % WIDTH == 0:
+            self._push(level + 1, block_root(self._nodes(level, count - WIDTH, WIDTH)))
+
+    def _nodes(self, level: int, start: int, count: int) -> list[bytes]:
+        row = self.levels[level]
+        return [bytes(row[at * 32 : at * 32 + 32]) for at in range(start, start + count)]
 
     def _range(self, start: int, end: int) -> bytes:
         width = end - start
@@ -60,7 +68,7 @@ class Tree:
             level, span = 0, 1
             while width >= span * WIDTH:
                 level, span = level + 1, span * WIDTH
-            return self._fold(level, start // span, width // span)
+            return block_root(self._nodes(level, start // span, width // span))
         middle = start + largest_power_below(width)
         return node_of(self._range(start, middle), self._range(middle, end))
 

@@ -76,7 +76,14 @@ def test_every_kind_of_line_has_its_act() -> None:
 
 
 def test_every_module_is_in_the_one_file_or_is_no_part_of_it() -> None:
-    assert {path.stem for path in PACKAGE.glob("*.py")} == {*ORDER, "__init__", "build", "home", "signatures"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == {
+        *ORDER,
+        "__init__",
+        "build",
+        "home",
+        "ledgertree",
+        "signatures",
+    }
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from inalpha.audit.head import SLOT
 from inalpha.audit.merkle import leaf_hash
 from inalpha.audit.report import Report
 from inalpha.audit.verify import verify
+from inalpha.verifier.ledgertree import LedgerTree
+from inalpha.verifier.tree import Tree
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 
@@ -273,3 +275,16 @@ def test_re_execution_is_asked_and_believed(honest: Story) -> None:
     assert verify(honest.home, execute=lambda reader: (None, "4 runs equal")).passed
     report = verify(honest.home, execute=lambda reader: (17, "run-1: fill price differs"))
     assert report.failures["I20"].seq == 17
+
+
+def test_a_tree_that_keeps_its_last_tile_has_the_roots_of_one_that_keeps_all() -> None:
+    entries = [b"%d" % number for number in range(70_000)]
+    whole, lean = Tree(), LedgerTree(lambda start, end: entries[start:end])
+    asked = random.Random(5)
+    for number, entry in enumerate(entries):
+        whole.add(leaf_hash(entry))
+        lean.add(leaf_hash(entry))
+        if number < 600 or number % 997 == 0 or number > 69_990:
+            for size in (number + 1, asked.randrange(number + 2)):
+                assert lean.root(size) == whole.root(size), (number, size)
+    assert lean.size == whole.size == 70_000
