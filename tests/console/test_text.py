@@ -24,7 +24,7 @@ from tui.text import age, cut, left, number, pad, percent, plain, price
         ("a\u200bb\ufeff", "a\\u200bb\\ufeff"),
         ("two\nlines\tand\x07", "two\\nlines\\tand\\x07"),
         ("[red]not markup[/red]", "[red]not markup[/red]"),
-        ("e" + "\u0301" * 30, "e" + "\u0301" * 2),
+        ("e" + "\u0301" * 30, "e\u0301" + "\\u0301" * 29),
         ("\ud800", "\\ud800"),
     ],
 )

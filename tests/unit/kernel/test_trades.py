@@ -36,10 +36,16 @@ def test_a_fold_of_fills_finds_the_trades_of_the_report(
     assert [(t.side, t.closed_ns, t.profit_e8) for t in found] == [
         (t.side, t.exit_ns, t.profit_e8) for t in want
     ]
-    for trade, other in zip(found, want, strict=True):
-        assert trade.outlay_e8 > 0 and abs(trade.outlay_e8 - other.cost_e8) <= other.fees_e8 + abs(
-            other.profit_e8
-        )
+    assert all(trade.outlay_e8 > 0 for trade in found)
+
+
+def test_an_outlay_is_the_most_cash_that_a_trade_tied_up() -> None:
+    """By hand, ten basis points of fee: 10 at 100 and 10 more at 90 cost 1,000 + 1 + 900 + 0.90, all sold at 95."""
+    made = Bench(make_spec(), {0: [buy("10")], 1: [buy("10")], 2: [sell("20")]})
+    made.feed((10_000,) * 4, (10_000,) * 4, (9_000,) * 4)
+    (trade,) = made.feed((9_500,) * 4).closed
+    assert trade.outlay_e8 == 190_190_000_000
+    assert trade.profit_e8 == 190_000_000_000 - 190_000_000 - 190_190_000_000
 
 
 def fill(intent: str, child: str | None, reason: str) -> Fill:
