@@ -29,7 +29,7 @@ from inalpha.ledger import mend, readers
 from inalpha.ledger.leftovers import put_in_place, sweep, workplace
 from inalpha.ledger.lock import take_lock
 from inalpha.model import latch
-from inalpha.model.errors import EXIT_USAGE, InalphaError
+from inalpha.model.errors import EXIT_USAGE, InalphaError, Refused
 from inalpha.model.home import Home
 from inalpha.model.secretfile import check_closed
 
@@ -83,6 +83,14 @@ def restore(
     The backup's settings and risk rules are shown and set aside; the rules in force by signature stay.
     """
     home = named_home(ctx, home_override)
+    if not any(
+        ((key_folder or home.keys) / "op").glob("*.key*")
+    ):  # a backup holds no keys, and the owner has to sign
+        raise Refused(
+            "NO_OPERATOR_KEYS",
+            f"{key_folder or home.keys} holds no operator's key, and the owner signs a restore.",
+            "--keys DIR: the keys folder of the home that was backed up, with op/ in it.",
+        )
     lock = take_lock(home.root) if home.exists else None
     for told in sweep(home.root):
         say(told, err=True)

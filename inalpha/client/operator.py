@@ -47,7 +47,11 @@ def choose_operator(home: Home, named: str | None) -> str:
         if named not in found:
             raise ConfigError("NO_KEY", f"{home.root} holds no key of {named}.", f"Keys: {', '.join(found)}.")
         return named
-    if len(found) != 1:
+    if not found:
+        raise ConfigError(
+            "NO_KEY", f"{home.root} holds no operator's key.", f"Put it into {home.keys / 'op'}."
+        )
+    if len(found) > 1:
         raise ConfigError(
             "WHICH_OPERATOR",
             f"{home.root} holds {len(found)} operator keys.",

@@ -603,6 +603,14 @@ class RunActor:
                 raise
             return None, error
 
+    def _tell_streak(self, txn: Txn, kernel: Kernel, result: StepResult) -> None:
+        """T3: a row of lost trades that stops entries for a while is an alert when its last one closes."""
+        assert isinstance(kernel.risk, RiskEngine)
+        settings, losses = kernel.risk.rules.controls.loss_streak, kernel.activity.losses
+        if settings.enabled and result.closed and losses >= settings.losses:
+            text = f"{losses} trades in a row were lost: entries wait for {settings.bars} bars"
+            self.office.alert(txn, "loss_streak", self.run, text)
+
     def _tell_guard(self, txn: Txn, result: StepResult) -> None:
         """An exit of the guard is an alert; under HALTED it is a plan that only a person brings to work."""
         for decision in result.decisions:
@@ -632,6 +640,7 @@ class RunActor:
             raise StepVoided  # another run's exit took the cash meanwhile; the bar is begun again
         write_step(txn, self.plan.facts, result)
         self._tell_guard(txn, result)
+        self._tell_streak(txn, kernel, result)
         why = differs(txn, kernel)
         self._parked = why is not None
         if result.dropped:

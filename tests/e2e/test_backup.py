@@ -164,3 +164,11 @@ def test_the_daemon_makes_a_backup_when_the_last_one_is_a_day_old(tmp_path: Path
         assert next(item for item in checks if item["name"] == "leftovers")["detail"] == "none"
     finally:
         home.stop()
+
+
+def test_a_restore_without_the_owners_key_says_where_it_is_looked_for(tmp_path: Path) -> None:
+    home = Installation(tmp_path / "new")
+    (tmp_path / "b.zip").write_bytes(b"")
+    told = home("restore", str(tmp_path / "b.zip"), "--reason", "a new machine", code=4)
+    assert "NO_OPERATOR_KEYS" in told and "--keys DIR" in told
+    assert not (tmp_path / "new").exists()

@@ -73,6 +73,8 @@ def test_a_stopped_out_strategy_waits_in_backtest_paper_and_parity(
     parity = home.json("parity", run)
     assert parity["unexplained"] == 0 and parity["differences"] == []
     assert home.json("replay", run)["divergence"] is None
+    alerts = {(item["kind"], item["state"]) for item in home.items("alerts")}
+    assert {("lock", "StoplossGuard"), ("loss_streak", None)} <= alerts and ("lock", "Cooldown") not in alerts
     locks = home.items("risk", "locks", "--all")
     assert {"Cooldown", "StoplossGuard"} <= {lock["rule"] for lock in locks}
     (guard,) = [
