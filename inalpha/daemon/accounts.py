@@ -83,11 +83,10 @@ class Accounts:
             closes[run], shorts[run] = bar[5] * opening.instrument.tick_e8, 2 * max(0, -cost)
             value = multiply_e8(closes[run], lots * opening.instrument.lot_e8)
             mark = Mark(bar[1], cash - opening.cash_e8, value, closed, trades[run].open)
-            self._books[opening.account].mark(run, mark)
+            self._books[opening.account].follow(run, mark)
         for _, scope_key in resumes:
             self._rebase(scope_key)
         for account, book in self._books.items():  # as they were set: a deposit since then shrank no loss
-            book.locks.clear()
             book.add_locks(_locks(conn, account))
         for run, opening in openings.items():
             claim = _claim(conn, run, opening.fee, closes.get(run, 0), shorts.get(run, 0))

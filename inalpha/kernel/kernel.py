@@ -286,10 +286,14 @@ class Kernel:
         """What a runner has just said about the open bar, with as much of its words as the run keeps."""
         return self._allowance.keep(reply, self.now_ns)
 
+    def ask(self, request: StepRequest | None, runner: Runner) -> StepReply | None:
+        """A runner's answer as the run keeps it; None where there is nobody to ask."""
+        return None if request is None else self.heard(runner.step(request))
+
     def step(self, bar: Bar, received_ns: int, context: AccountContext, runner: Runner) -> StepResult:
         """One whole step for synchronous users."""
         request = self.begin(bar, received_ns, context)
-        return self.finish(None if request is None else self.heard(runner.step(request)), context)
+        return self.finish(self.ask(request, runner), context)
 
     def command(self, command: Command, context: AccountContext) -> CommandResult:
         """Take a journalled control between two bars."""

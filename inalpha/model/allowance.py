@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from inalpha.model.step import Intent, StepReply
+from inalpha.model.timeframe import DAY_NS
 
 # Sixteen reasons of full length fit a bar. A day holds one of a hundred bytes for nearly each of its minutes.
 BAR_BYTES = 8 * 1024
@@ -16,7 +17,6 @@ DAY_BYTES = 128 * 1024
 MAX_REASON = 500  # characters
 # Beyond these letters no side, type or time in force is one, and no order has such an id.
 MAX_WORD = 64
-_DAY_NS = 86_400 * 10**9
 
 
 class Allowance:
@@ -34,7 +34,7 @@ class Allowance:
         """
         if not reply.intents and not reply.logs:
             return reply
-        day = (now_ns - 1) // _DAY_NS  # a bar that closes at midnight ends its day
+        day = (now_ns - 1) // DAY_NS  # a bar that closes at midnight ends its day
         if day != self._day:
             self._day, self._reasons, self._logs = day, DAY_BYTES, DAY_BYTES
         reasons, logs = _Room(min(BAR_BYTES, self._reasons)), _Room(min(BAR_BYTES, self._logs))

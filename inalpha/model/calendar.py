@@ -11,7 +11,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from inalpha.model.errors import ConfigError
-from inalpha.model.timeframe import DAY_NS
+from inalpha.model.timeframe import DAY_NS, HOUR_NS
 
 BUILT_IN = ("24/7", "weekdays", "fx")
 NEVER_NS = 1 << 62  # a market that does not close
@@ -20,7 +20,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEW_YORK = ZoneInfo("America/New_York")
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
 _FX_HOUR = 17
-_HOUR_NS = DAY_NS // 24
 
 
 class Calendar(Protocol):
@@ -113,7 +112,7 @@ class CurrencyWeek:
         return day != _SATURDAY
 
     def has_session(self, open_ns: int, close_ns: int) -> bool:
-        return any(map(self.is_open, range(open_ns, close_ns, min(close_ns - open_ns, _HOUR_NS))))
+        return any(map(self.is_open, range(open_ns, close_ns, min(close_ns - open_ns, HOUR_NS))))
 
     def day_end(self, accepted_ns: int) -> int:
         """The next 17:00 in New York that ends a trading day: none falls on a Saturday or Sunday."""

@@ -60,7 +60,10 @@ class HaltState(StrEnum):
 
     @property
     def severity(self) -> int:
-        return list(HaltState).index(self)
+        return _SEVERITY[self]
+
+
+_SEVERITY = {state: place for place, state in enumerate(HaltState)}
 
 
 def strictest(*states: HaltState) -> HaltState:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-_MINUTE_NS = 60_000_000_000
-_HOUR_NS = 60 * _MINUTE_NS
-DAY_NS = 24 * _HOUR_NS
+SECOND_NS = 1_000_000_000
+_MINUTE_NS = 60 * SECOND_NS
+HOUR_NS = 60 * _MINUTE_NS
+DAY_NS = 24 * HOUR_NS
 
 TIMEFRAMES_NS: dict[str, int] = {
     **{f"{count}m": count * _MINUTE_NS for count in (1, 3, 5, 15, 30)},
-    **{f"{count}h": count * _HOUR_NS for count in (1, 2, 4, 6, 8, 12)},
+    **{f"{count}h": count * HOUR_NS for count in (1, 2, 4, 6, 8, 12)},
     "1d": DAY_NS,
     "3d": 3 * DAY_NS,
     "1w": 7 * DAY_NS,
 }
 
 # A session that opens in the evening bears the next day's date: 22:00 for currencies; 13:30 does not.
-_EVENING_NS = 8 * _HOUR_NS
+_EVENING_NS = 8 * HOUR_NS
 
 
 def is_daily(timeframe: str) -> bool:

@@ -112,8 +112,7 @@ def run_backtest(
                     result.warnings.append(f"halted before bar {bar.sequence}: {command.reason}")
             request = kernel.begin(bar, bar.close_time_ns, source.context())
             source.begin(kernel)
-            reply = None if request is None else kernel.heard(runner.step(request))
-            step = kernel.finish(reply, source.context())
+            step = kernel.finish(kernel.ask(request, runner), source.context())
             _take(result, step)
             if step.fills:
                 result.error = _reconcile(fold, step, spec)

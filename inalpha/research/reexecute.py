@@ -202,8 +202,7 @@ def parity_run(
             received_ns = bar.close_time_ns + members.get("lag", 0)
             request = kernel.begin(bar, received_ns, account.context(record.run))
             account.begin(record.run, kernel.mark(), kernel.claim)
-            reply = None if request is None else kernel.heard(runner.step(request))
-            result = kernel.finish(reply, account.context(record.run))
+            result = kernel.finish(kernel.ask(request, runner), account.context(record.run))
             for fill in result.fills:
                 key = _key(fill.intent, fill.child, fill.n)
                 found[key] = _fill_text(

@@ -10,7 +10,7 @@ takes it once it is committed. Between the two, other runs see only what the ste
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -61,11 +61,13 @@ class RunBook:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """What a mark would change: the run's day and the locks that it sets."""
+    """What a mark would change: the run's day and the locks that it sets. moved, rules: the account as it was then."""
 
     mark: Mark
     day: Day
     locks: tuple[Lock, ...]
+    moved: int
+    rules: Rules
 
 
 @dataclass(slots=True)
@@ -78,6 +80,7 @@ class AccountBook:
     books: dict[str, RunBook] = field(default_factory=dict)
     high_water_e8: int = 0
     locks: list[Lock] = field(default_factory=list)
+    _moved: int = 0
 
     def __post_init__(self) -> None:
         self.high_water_e8 = max(self.high_water_e8, self.start_cash_e8)
@@ -96,21 +99,40 @@ class AccountBook:
 
     def mark(self, run: str, mark: Mark) -> tuple[list[Trip], list[Lock]]:
         """Take a run's book at its bar's close; answers the triggers and the locks that this mark sets off."""
-        seen = self._look(run, mark)
         book = self.books[run]
+        rules = book.rules or self.rules
+        seen = book.begun
+        # Where nothing has moved since the step began, it saw what there is to see.
+        if seen is None or seen.moved != self._moved or seen.rules is not rules or seen.mark != mark:
+            seen = self._look(run, mark)
+        equity = self._take(book, mark, seen.day)
+        self.add_locks(seen.locks)
+        return self._trips(rules, equity), list(seen.locks)
+
+    def follow(self, run: str, mark: Mark) -> None:
+        """Take a mark of the past, at a start: its locks and trips are on record, only what later marks read counts."""
+        book = self.books[run]
+        self._take(book, mark, self._day(book, mark.now_ns, self._equity_with(book, mark)))
+
+    def _take(self, book: RunBook, mark: Mark, day: Day) -> int:
+        """The account's equity with this mark in it."""
+        if not book.peaks:
+            book.peaks.append((mark.now_ns, self.equity_e8))  # what the run started from is a peak too
+        self._moved += 1
         book.begun, book.begun_e8 = None, 0
         book.cash_flow_e8, book.value_e8, book.open = mark.cash_flow_e8, mark.value_e8, mark.open
-        book.now_ns, book.day = mark.now_ns, seen.day
+        book.now_ns, book.day = mark.now_ns, day
         equity = self.equity_e8
         self._keep(book, mark, equity)
         self.high_water_e8 = max(self.high_water_e8, equity)
-        self.add_locks(seen.locks)
-        return self._trips(book.rules or self.rules, equity), list(seen.locks)
+        return equity
 
-    def add_locks(self, fresh: Iterable[Lock]) -> None:
+    def add_locks(self, fresh: Sequence[Lock]) -> None:
         """A lock takes the place of an earlier one of its rule on the same run or symbol, which is over by then, as
         one market has one live run. Those of the whole account stay: another run may still be at an earlier time.
         """
+        if not fresh:
+            return
         for lock in fresh:
             if lock.scope != self.account:
                 key = (lock.rule, lock.scope, lock.symbol, lock.side)
@@ -209,6 +231,7 @@ class AccountBook:
 
     def deposit(self, amount_e8: int) -> None:
         """Cash from outside is neither a profit of the day nor a new high-water mark's distance."""
+        self._moved += 1
         self.start_cash_e8 += amount_e8
         self.high_water_e8 += amount_e8
         for book in self.books.values():
@@ -224,15 +247,8 @@ class AccountBook:
         """What a mark would change, without taking it."""
         book = self.books[run]
         rules = book.rules or self.rules
-        before = self.equity_e8
-        equity = before - book.cash_flow_e8 - book.value_e8 + mark.cash_flow_e8 + mark.value_e8
-        day = _day_at(rules.zone, book.day, mark.now_ns, before, equity)
-        if book.day is None:  # a run that starts within a day is judged from where its account began that day
-            starts = [other.day.start_equity_e8 for other in self.books.values()
-                      if other.day is not None and other.day.end_ns == day.end_ns]  # fmt: skip
-            day = Day(day.end_ns, max(starts, default=day.start_equity_e8))
-        if not book.peaks:
-            book.peaks.append((mark.now_ns, before))  # what the run started from counts as a peak too
+        equity = self._equity_with(book, mark)
+        day = self._day(book, mark.now_ns, equity)
         seen = Seen(
             self.account,
             book.symbol,
@@ -241,10 +257,25 @@ class AccountBook:
             mark.closed,
             self._loser(rules, mark),
             lambda since_ns: self._trades_since(run, mark, since_ns),
-            lambda since_ns: self._peak_e8(since_ns, mark.now_ns, equity),
+            lambda since_ns: self._peak_e8(book, since_ns, mark.now_ns, equity),
         )
         fresh = self._daily_loss(rules, run, day, mark.now_ns, equity) + fresh_locks(rules, seen, self.locks)
-        return _Begun(mark, day, tuple(fresh))
+        return _Begun(mark, day, tuple(fresh), self._moved, rules)
+
+    def _equity_with(self, book: RunBook, mark: Mark) -> int:
+        """The account's equity as this mark would leave it."""
+        return self.equity_e8 - book.cash_flow_e8 - book.value_e8 + mark.cash_flow_e8 + mark.value_e8
+
+    def _day(self, book: RunBook, now_ns: int, equity: int) -> Day:
+        """The run's day at a bar's close. A run that starts within a day is judged from where its account began it."""
+        if book.day is not None and now_ns < book.day.end_ns:
+            return book.day
+        day = _day_at((book.rules or self.rules).zone, book.day, now_ns, self.equity_e8, equity)
+        if book.day is not None:
+            return day
+        others = [other.day for other in self.books.values() if other.day is not None]
+        starts = [other.start_equity_e8 for other in others if other.end_ns == day.end_ns]
+        return Day(day.end_ns, max(starts, default=day.start_equity_e8))
 
     def _keep(self, book: RunBook, mark: Mark, equity: int) -> None:
         """What later marks look back on. A lookback that is made longer reaches back as the marks go on."""
@@ -284,11 +315,14 @@ class AccountBook:
                 found.append(SymbolTrade(book.symbol, loser))
         return [item for item in found if since_ns < item.trade.closed_ns <= mark.now_ns]
 
-    def _peak_e8(self, since_ns: int, now_ns: int, equity: int) -> int:
-        """The account's highest equity at any of its runs' marks within (since, now], this one included."""
-        found = equity
-        for book in self.books.values():
-            for at, peak in book.peaks:
+    def _peak_e8(self, book: RunBook, since_ns: int, now_ns: int, equity: int) -> int:
+        """The account's highest equity at any of its runs' marks within (since, now], this one included.
+
+        What a run starts from is a peak too, though no mark of its own holds it yet.
+        """
+        found = equity if book.peaks else max(equity, self.equity_e8)
+        for other in self.books.values():
+            for at, peak in other.peaks:
                 if since_ns < at <= now_ns:
                     found = max(found, peak)
                     break  # they fall from here on
@@ -320,8 +354,6 @@ def _is_past_stop(rules: Rules, position: OpenTrade, profit_e8: int) -> bool:
 
 
 def _day_at(zone_name: str, day: Day | None, now_ns: int, before_e8: int, equity_e8: int) -> Day:
-    if day is not None and now_ns < day.end_ns:
-        return day
     zone = ZoneInfo(zone_name)
     local = (_EPOCH + timedelta(microseconds=now_ns // 1000)).astimezone(zone)
     midnight = datetime.combine(local.date(), time(), zone)

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 from inalpha.model.duration import duration_s
 from inalpha.model.money import E8
 from inalpha.model.risk import ClosedTrade, Lock
+from inalpha.model.timeframe import SECOND_NS
 from inalpha.risk.controls.base import percent_text, scaled
 from inalpha.risk.rules import Rules
 from inalpha.risk.settings import CooldownLock, LowProfitLock, MaxDrawdownLock, StoplossGuardLock
 
-SECOND_NS = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -35,8 +35,8 @@ from inalpha.model.calendar import calendar_of
 from inalpha.model.errors import EXIT_USAGE, InalphaError
 from inalpha.model.instrument import Instrument
 from inalpha.model.money import e8_from_text
+from inalpha.model.timeframe import SECOND_NS
 
-_SECOND_NS = 1_000_000_000
 _MAX_BARS = 1_000_000
 _MOST_PRICE_E8 = 10**9 * 10**8  # an outlier of a simulated price still fits into 64 bits
 _SEARCHED = 100_000  # places looked at for the next open one: ten weeks of minutes
@@ -56,7 +56,7 @@ class SimSpec:
     seed: int
     bars: int = 500
     speed: Decimal | None = None
-    start_ns: int = 1_704_067_200 * _SECOND_NS
+    start_ns: int = 1_704_067_200 * SECOND_NS
     price_e8: int = 100 * 10**8
     bps: int = 40
     accidents: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
@@ -185,7 +185,7 @@ class SimMarket:
         found: list[int] = []
         at = self.spec.start_ns - self.spec.start_ns % timeframe.ns
         while not timeframe.is_on_grid(at):
-            at += 86_400 * _SECOND_NS
+            at += 86_400 * SECOND_NS
         closed = 0
         while len(found) < self.spec.bars:
             if calendar.has_session(at, at + timeframe.ns):
@@ -254,7 +254,7 @@ class SimMarket:
     def _told(self, index: int, bar: RawBar, now_ns: int) -> list[Delivery]:
         spec = self.spec
         skew = spec.at("skew", index)
-        received_ns = now_ns + (skew or 0) * _SECOND_NS
+        received_ns = now_ns + (skew or 0) * SECOND_NS
         failures, is_fatal = spec.at("error", index) or 0, spec.at("fatal", index) is not None
         made: list[Delivery] = []
         if spec.at("forming", index) is not None:

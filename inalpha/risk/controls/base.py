@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 from inalpha.model.money import E8, multiply_e8, text_from_e8
 from inalpha.model.order import OrderRequest
@@ -16,6 +17,7 @@ class NoData(Exception):
     """A control lacks an input; the engine refuses with NO_DATA."""
 
 
+@lru_cache(maxsize=512)
 def scaled(value: Decimal) -> int:
     """A setting as an integer of 1e-8 (exact for up to eight places)."""
     return int(value * E8)

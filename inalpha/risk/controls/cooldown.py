@@ -5,7 +5,8 @@ from __future__ import annotations
 from inalpha.model.duration import duration_s
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Lock, Refusal, RunView, Stage
-from inalpha.risk.controls.lock import SECOND_NS, locked
+from inalpha.model.timeframe import SECOND_NS
+from inalpha.risk.controls.lock import locked
 from inalpha.risk.settings import CooldownLock
 
 RULE = "Cooldown"

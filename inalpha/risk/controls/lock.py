@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from inalpha.model.bar import utc_from_ns
 from inalpha.model.risk import Lock, Refusal
+from inalpha.model.timeframe import SECOND_NS
 from inalpha.risk.controls.base import figure
-
-SECOND_NS = 1_000_000_000
 
 
 def locked(lock: Lock, now_ns: int) -> Refusal:

@@ -6,13 +6,12 @@ from inalpha.model.calendar import Calendar, calendar_of
 from inalpha.model.errors import ConfigError
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Lock, Refusal, RunView, Stage
-from inalpha.model.timeframe import DAY_NS
+from inalpha.model.timeframe import DAY_NS, SECOND_NS
 from inalpha.risk.controls.base import NoData, figure
 from inalpha.risk.controls.lock import locked, time_text
 from inalpha.risk.settings import MarketHours, MarketHoursLock
 
 RULE = "MarketHours"
-SECOND_NS = 1_000_000_000
 
 
 def check(order: OrderRequest, view: RunView, settings: MarketHours, stage: Stage) -> Refusal | None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage
+from inalpha.model.timeframe import DAY_NS, HOUR_NS
 from inalpha.risk.controls.base import refusal
 from inalpha.risk.settings import OrderRate
-
-HOUR_NS = 3_600_000_000_000
-DAY_NS = 24 * HOUR_NS
 
 
 def check(order: OrderRequest, view: RunView, settings: OrderRate, stage: Stage) -> Refusal | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Refusal, RunView, Stage, Trip
 from inalpha.model.states import HaltState
+from inalpha.model.timeframe import DAY_NS
 from inalpha.risk.controls.base import refusal
-from inalpha.risk.controls.order_rate import DAY_NS
 from inalpha.risk.settings import RepeatedExecution
 
 

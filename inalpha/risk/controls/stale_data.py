@@ -10,10 +10,10 @@ from inalpha.model.calendar import Calendar, trading_ns
 from inalpha.model.money import E8
 from inalpha.model.order import OrderRequest
 from inalpha.model.risk import Block, Refusal, RunView, Stage
+from inalpha.model.timeframe import SECOND_NS
 from inalpha.risk.controls.base import figure, limit_text, scaled
 from inalpha.risk.settings import StaleData
 
-SECOND_NS = 1_000_000_000
 STALE_FEED, CLOCK_SKEW = "STALE_FEED", "CLOCK_SKEW"
 
 

@@ -70,8 +70,7 @@ def recorded(sandbox: LocalSandbox, *, approval: str = "machine", fill: str = "n
         own = structs.replace(bar, sequence=at)
         request = kernel.begin(own, own.close_time_ns, account.context("run-1"))
         account.begin("run-1", kernel.mark(), kernel.claim)
-        reply = None if request is None else runner.step(request)
-        result = kernel.finish(reply, account.context("run-1"))
+        result = kernel.finish(kernel.ask(request, runner), account.context("run-1"))
         account.mark("run-1", kernel.mark(result.closed))
         if approval == "human" and result.decisions:
             break
