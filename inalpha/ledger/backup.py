@@ -12,7 +12,8 @@ import re
 import shutil
 import sqlite3
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -173,27 +174,25 @@ def _extract(file: Path, archive: tarfile.TarFile, directory: Path) -> None:
             os.fsync(target.fileno())
 
 
-def check(directory: Path, progress: Progress | None = None) -> Report:
-    """Verify unpacked copies as a home, whose head is the one of its lines. Raises IntegrityError."""
-    conn = sqlite3.connect(directory / LEDGER)
+@contextmanager
+def _reading(path: Path, what: str) -> Iterator[sqlite3.Connection]:
+    conn = sqlite3.connect(path)
     try:
-        _check_schema(conn, _own_triggers())
-        size = conn.execute("SELECT ifnull(max(seq), -1) + 1 FROM ev").fetchone()[0]
+        yield conn
     except sqlite3.DatabaseError as error:
-        raise IntegrityError(
-            "BACKUP_DAMAGED", f"the copy cannot be read: {error}.", "Use another backup."
-        ) from error
+        text = f"{what} cannot be read: {error}."
+        raise IntegrityError("BACKUP_DAMAGED", text, "Use another backup.") from error
     finally:
         conn.close()
-    blobs = sqlite3.connect(directory / BLOBS)
-    try:
+
+
+def check(directory: Path, progress: Progress | None = None) -> Report:
+    """Verify unpacked copies as a home, whose head is the one of its lines. Raises IntegrityError."""
+    with _reading(directory / LEDGER, "the copy") as conn:
+        _check_schema(conn, _own_triggers())
+        size = conn.execute("SELECT ifnull(max(seq), -1) + 1 FROM ev").fetchone()[0]
+    with _reading(directory / BLOBS, "the texts") as blobs:
         _check_schema(blobs, frozenset())
-    except sqlite3.DatabaseError as error:
-        raise IntegrityError(
-            "BACKUP_DAMAGED", f"the texts cannot be read: {error}.", "Use another backup."
-        ) from error
-    finally:
-        blobs.close()
     report = verify(directory, progress=progress, head=False)
     if not report.passed or report.size != size:
         raise IntegrityError("BACKUP_DAMAGED", f"{report.reason}.", "Use another backup, or verify the home.")

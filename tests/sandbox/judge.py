@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 OWN = HERE / "attacks"
@@ -80,6 +82,15 @@ def ordinary_user() -> Iterator[list[str]]:
             raise CannotRun("no interpreter that another user may execute")
         ids = [f"--reuid={ORDINARY_UID}", f"--regid={ORDINARY_UID}", "--clear-groups"]
         yield [setpriv, *ids, interpreter]
+
+
+def as_ordinary_user() -> Iterator[list[str]]:
+    """For a fixture: the same command line; skips where this machine has none, saying why."""
+    try:
+        with ordinary_user() as command:
+            yield command
+    except CannotRun as error:
+        pytest.skip(str(error))
 
 
 def run(command: list[str], folder: Path, *options: str, parts: int = PARTS) -> Verdicts:

@@ -65,11 +65,7 @@ def command(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     if request.param == "as we are":
         yield [sys.executable]
         return
-    try:
-        with judge.ordinary_user() as other:
-            yield other
-    except judge.CannotRun as error:
-        pytest.skip(str(error))
+    yield from judge.as_ordinary_user()
 
 
 def shared_folder() -> Path:
